@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -99,8 +100,9 @@ def timeframe_of(first: FirstRows, exchange: str, said: str | None = None) -> tu
         return said, f"the name says so, and stamps are {_length(usual)} apart"
     if said is None and len(gaps) == 1 and closest >= HOUR_US:  # perhaps two minutes of a quiet day
         return None
-    odds = float(closest / MINUTE_US) ** (len(gaps) + bool((first.stamps % closest == 0).all()))
-    if closest > MINUTE_US and odds < (_LIKELY if closest in _USUAL else _ODDS):
+    times = len(gaps) + bool((first.stamps % closest == 0).all())
+    least = _LIKELY if closest in _USUAL else _ODDS
+    if closest > MINUTE_US and _may_be_chance(closest / MINUTE_US, times, least):
         return None
     return _NAMES[
         closest
@@ -205,9 +207,15 @@ def _usual_gap(gaps: IntArray, length_us: int) -> int | None:
     if usual <= length_us or usual not in _NAMES:
         return None
     same, nearer = np.mean(gaps == usual), np.mean(gaps < usual)
-    if same < 0.5 or nearer > 0.2 or (usual / length_us) ** len(gaps) < _ODDS:
+    if same < 0.5 or nearer > 0.2 or _may_be_chance(usual / length_us, len(gaps), _ODDS):
         return None
     return usual
+
+
+def _may_be_chance(one_in: float, times: int, odds: float) -> bool:
+    """Tell whether a chance of 1 in `one_in` each time comes true that often oftener than 1 in `odds`."""
+    # the power itself is no float of a few hundred times
+    return times * math.log(one_in) < math.log(odds)
 
 
 def _mode(gaps: IntArray) -> int:
