@@ -69,6 +69,16 @@ def test_another_choice_is_written_on_validate_alone(lake, tmp_path) -> None:
     assert sorted(one.name for one in tmp_path.iterdir()) == ["bars-validate.csv", "strategy.py"]
 
 
+def test_lean_is_written_of_a_study(lake, tmp_path, capsys) -> None:
+    study = lake.home.parent / "reverting.yaml"
+    assert exported(lake, str(study), "--as", "lean", "--output", str(tmp_path)) == 0
+    assert "never run on Lean" in capsys.readouterr().out.replace("\n", " ")
+    text = (tmp_path / "main.py").read_text()
+    compile(text, "main.py", "exec")
+    assert "add_equity(ticker, Resolution.DAILY, extended_market_hours=False)" in text
+    assert '"test": ((2020, 8,' in text
+
+
 @pytest.mark.parametrize(
     ("given", "said"),
     [

@@ -199,6 +199,7 @@ def calibrate(
 SEAMS = (
     "whatif.axes.kinds:SEAM",
     "whatif.engines.select:SEAM",
+    "whatif.exports.kinds:SEAM",
     "whatif.labels.kinds:SEAM",
     "whatif.models.kinds:SEAM",
     "whatif.searches.kinds:SEAM",

@@ -34,11 +34,20 @@ class Choice:
     fills : mapping of str to list of str
         The fills of each window as lines of CSV: start of the bar (UTC, without a zone), symbol if there are
         several, signed units, price and commission, as digits that read back as the same floats.
+    exchange : str
+        Code of the study's calendar.
+    extended : bool
+        Whether bars around the regular hours take part.
+    adjust : str
+        What prices are adjusted for: "none", "splits" or "all".
     """
 
     name: str
     tasks: Mapping[str, BacktestTask]
     fills: Mapping[str, list[str]]
+    exchange: str = ""
+    extended: bool = False
+    adjust: str = "none"
 
     @property
     def task(self) -> BacktestTask:
@@ -135,7 +144,10 @@ def export_choice(
             raise StudyError(f"{side.name} cannot be exported as {form}: {why}")
     runs = {name: run_in(plan, side.configuration, [group]).runs[0] for name, plan in plans.items()}
     fills = {name: lines_of(run) for name, run in runs.items()}
-    files = write_files(found, Choice(side.name, tasks, fills), folder)
+    calendar, data = side.resolved.study.calendar, side.resolved.study.data
+    extended = calendar.session == "extended"
+    choice = Choice(side.name, tasks, fills, calendar.exchange, extended, data.adjust)
+    files = write_files(found, choice, folder)
     return files, found.said(files[0])
 
 

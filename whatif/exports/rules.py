@@ -39,7 +39,7 @@ class Rule:
     Attributes
     ----------
     text : str
-        The file without its imports and its declaration.
+        The file without its docstring, its imports and its declaration.
     imports : tuple of str
         Its imports of the standard library and numpy at the head of the file.
     aliases : tuple of str
@@ -78,6 +78,8 @@ def rule_of(spec: StrategySpec) -> Rule:
             drop = [
                 (one.lineno, one.end_lineno or one.lineno) for one in node.decorator_list if _declares(one)
             ]
+        elif node is tree.body[0] and ast.get_docstring(tree) is not None:
+            drop = [(node.lineno, node.end_lineno or node.lineno)]
         else:
             continue
         for first, last in drop:

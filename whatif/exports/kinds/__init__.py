@@ -5,5 +5,5 @@ from __future__ import annotations
 from whatif.exports.base import Format
 from whatif.plugins import Seam, classes_in
 
-SEAM = Seam("whatif.exports", Format, "export format", classes_in(__name__, Format))
+SEAM = Seam("whatif.exports", Format, "format", classes_in(__name__, Format))
 """Where formats are found."""

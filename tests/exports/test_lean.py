@@ -1,0 +1,163 @@
+"""Choices as algorithms of Lean's: on a stand-in that fills as whatif does, they trade as whatif does."""
+
+from __future__ import annotations
+
+import ast
+import py_compile
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from whatif.domain import Execution, Filler, Overlays
+from whatif.engines import BacktestTask, run_engine
+from whatif.errors import StudyError
+from whatif.exports.base import Choice, write_files
+from whatif.exports.kinds.lean import Lean, Lines
+from whatif.exports.tables import lines_of
+from whatif.indicators import evaluate, parse
+from whatif.strategies import resolve
+from whatif.testing import random_bars
+from whatif.testing.markets import Shape
+
+from .stand_in import trade
+
+BARS = random_bars(11, 900, Shape(step=0.004, gap=0.1, session_bars=390))
+FIRST = 60
+RICH = Execution(cash=10_000_000.0)
+OWN = '''\
+"""Orders with prices, of every kind that Lean has."""
+import math
+
+from whatif.strategies import SESSION, Param, buy, cancel, close, hold, oco, sell, strategy, target
+
+
+@strategy(params={"by": Param(0.003, low=0)}, inputs={"force": "rsi(7)"}, scratch=1)
+def rule(i, x, p, s):
+    s.scratch[0] += 1.0
+    now = x.close[i]
+    if s.pending > 4:
+        return cancel()
+    if i % 11 == 0 and not s.size:
+        return oco(buy(10, limit=now * (1.0 - p.by), valid=6), sell(10, stop=now * (1.0 - 2.0 * p.by)))
+    if i % 13 == 5 and s.size > 0.0:
+        return sell(s.size, trail_percent=p.by)
+    if i % 13 == 7 and s.size < 0.0:
+        return buy(-s.size, trail=p.by * now, valid=SESSION if s.minute < 0 else 9)
+    if i % 17 == 3:
+        return buy(4, stop=now * (1.0 + p.by), limit=now * (1.0 + 2.0 * p.by))
+    if s.bars_held > 30 or (s.minutes_to_close < 3 and s.size):
+        return cancel(), close()
+    return target(math.floor(x.force[i])) if x.now > 0.0 and False else hold()
+'''
+CASES = {
+    "sma_crossover": ({"fast": 3, "slow": 9}, Overlays()),
+    "ema_crossover": ({"fast": 3, "slow": 9, "enter_at_once": True}, Overlays(percent_of_equity=0.6)),
+    "macd_crossover": ({"fast": 3, "slow": 8, "signal": 4}, Overlays(stop_loss=0.01, take_profit=0.015)),
+    "breakout": ({"period": 9}, Overlays(latency=2)),
+    "bollinger_reversion": ({"period": 12}, Overlays(percent_of_cash=0.5, max_bars_held=4)),
+    "sma_crossover, exits": ({"fast": 3, "slow": 9}, Overlays(stop_loss_intrabar=0.01, trailing_stop=0.012)),
+    "breakout, flat": ({"period": 5}, Overlays(flat_before_close=30, take_profit_intrabar=0.006)),
+}
+
+
+def task_of(name: str, params, overlays=Overlays(), execution=RICH, folder=None) -> BacktestTask:  # noqa: B008
+    spec = resolve(name, folder)
+    start = int(BARS.ts[FIRST])
+    return BacktestTask(
+        [BARS], spec, spec.validate(params), execution, start, overlays=overlays, bar_us=60_000_000
+    )
+
+
+def traded(task: BacktestTask, folder):
+    choice = Choice("drawn", {"test": task}, {"test": lines_of(run_engine(task, "backtrader"))}, "XNYS")
+    assert Lean().reason_against(task) == ""
+    (script,) = write_files(Lean(), choice, folder)
+    py_compile.compile(str(script), cfile=str(folder / "compiled"), doraise=True)
+    algorithm = trade(script, BARS, FIRST)
+    wanted = [line.split(",")[:3] for line in choice.fills["test"]]
+    return algorithm, [(at, float(size), float(price)) for at, size, price in wanted]
+
+
+def same(found, wanted) -> None:
+    assert [one[:2] for one in found] == [one[:2] for one in wanted]
+    np.testing.assert_allclose([one[2] for one in found], [one[2] for one in wanted], rtol=1e-12)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_rule_trades_as_it_does_here(tmp_path, name) -> None:
+    params, overlays = CASES[name]
+    algorithm, wanted = traded(task_of(name.partition(",")[0], params, overlays), tmp_path)
+    assert len(wanted) > 8
+    same(algorithm.fills, wanted)
+
+
+def test_orders_with_prices_are_those_of_the_rule(tmp_path) -> None:
+    (tmp_path / "rule.py").write_text(OWN.replace("x.now > 0.0 and False", "x.force[i] > 101.0"))
+    algorithm, wanted = traded(task_of("rule.py", {}, folder=tmp_path), tmp_path)
+    assert len(wanted) > 20
+    same(algorithm.fills, wanted)
+
+
+def test_an_algorithm_says_what_the_study_says(tmp_path) -> None:
+    execution = Execution(cash=5000.0, commission=0.001, slippage=0.0002, leverage=2.0)
+    algorithm, _ = traded(task_of("sma_crossover", {"size": 1.0}, execution=execution), tmp_path)
+    said = algorithm.said
+    assert (said["resolution"], said["leverage"], said["data_normalization_mode"]) == ("MINUTE", 2.0, "RAW")
+    assert said["start"] == said["end"] or said["start"] < said["end"]
+    order, security = SimpleNamespace(quantity=-30), SimpleNamespace(price=20.0)
+    paid = said["fee_model"].get_order_fee(SimpleNamespace(order=order, security=security))
+    assert paid == (pytest.approx(0.6), "USD")
+    assert said["slippage_model"].get_slippage_approximation(security, order) == pytest.approx(0.004)
+    text = (tmp_path / "main.py").read_text()
+    assert "never run by it on Lean" in text
+    assert "import whatif" not in text
+    assert "from whatif" not in text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "sma(7)", "ema(high, 6)", "smma(5)", "roc(4)", "highest(9)", "lowest(low, 3)", "stddev(8)", "rsi(6)",
+        "macd(3, 7)", "macd_signal(3, 7, 4)", "bollinger_top(6, 1.5)", "bollinger_bottom(6, 2.0)",
+        "crossover(sma(3), ema(5))", "(close - sma(4)) / stddev(4)", "-volume * 2 + 1", "ema(macd(3, 7), 4)",
+    ],
+)  # fmt: skip
+def test_series_are_those_of_whatif(text) -> None:
+    bars = random_bars(3, 120, Shape(flat=0.2, repeat=0.2))
+    lines = Lines()
+    name = lines.add(parse(text).node)
+    names: dict = {"__name__": "lines"}
+    exec("import math\n" + "\n\n\n".join(lines.functions()), names)
+    own = SimpleNamespace(**{line: [] for line in ("open", "high", "low", "close", "volume", *lines.made)})
+    for k in range(len(bars)):
+        for price in ("open", "high", "low", "close", "volume"):
+            getattr(own, price).append(float(getattr(bars, price)[k]))
+        for line, made in lines.made.items():
+            getattr(own, line).append(eval(made, names, {"self": own}))
+    np.testing.assert_allclose(getattr(own, name), evaluate(parse(text), bars, {}), rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("name", "overlays", "execution", "why"),
+    [
+        ("forecast_threshold", Overlays(), RICH, "forecast is not one of open, high"),
+        ("cross_sectional_momentum", Overlays(), RICH, "for all symbols at once"),
+        ("breakout", Overlays(kelly_fraction=0.5), RICH, "its overlays kelly_fraction"),
+        ("breakout", Overlays(), Execution(filler=Filler("fixed_size", 5.0)), "its execution sets filler"),
+    ],
+)
+def test_what_lean_does_not_have_is_told(name, overlays, execution, why) -> None:
+    assert why in Lean().reason_against(task_of(name, {}, overlays, execution))
+
+
+def test_a_trail_with_a_limit_is_told(tmp_path) -> None:
+    (tmp_path / "rule.py").write_text(OWN.replace("trail_percent=p.by", "trail_percent=p.by, limit=now"))
+    assert "trailing stop with a limit" in Lean().reason_against(task_of("rule.py", {}, folder=tmp_path))
+
+
+def test_other_markets_are_refused(tmp_path) -> None:
+    task = task_of("breakout", {})
+    with pytest.raises(StudyError, match="of exchange 'XLON'"):
+        Lean().files(Choice("drawn", {"test": task}, {"test": []}, "XLON"))
+    ast.parse(Lean().files(Choice("drawn", {"test": task}, {"test": []}, "XNAS"))["main.py"])
