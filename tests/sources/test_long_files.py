@@ -38,3 +38,78 @@ def test_many_bars_of_another_length_than_stated_are_refused(tmp_path: Path) -> 
     path = crypto(tmp_path / "BTC.csv", 60, 400)
     with pytest.raises(SourceError, match="give --timeframe 1h"):
         rows_of(path, exchange="24/7", timeframe="1min")
+
+
+NY = {"exchange": "XNYS", "timezone": "America/New_York"}
+DATES = ("2024-01-02", "2024-01-03", "2024-01-04")
+
+
+def clocks(begin: str, end: str, step: int = 1) -> list[datetime]:
+    """Return the times of day from one to another, the latter left out."""
+    first, last = (datetime.strptime(f"2024-01-02 {text}", "%Y-%m-%d %H:%M") for text in (begin, end))
+    return [first + timedelta(minutes=k) for k in range(0, int((last - first).total_seconds()) // 60, step)]
+
+
+def of_first_day(rows: list[dict], k: int) -> tuple[str, float]:  # type: ignore[type-arg]
+    return f"{rows[k]['ts']:%Y-%m-%d %H:%M}", rows[k]["open"]
+
+
+# QuantQuote and SAS write times of day as numbers; 9:30 in New York is 14:30 UTC
+@pytest.mark.parametrize("written", ["%H%M", "%H%M%S"])
+@pytest.mark.parametrize("header", ["date,time,open,high,low,close,volume", ""])
+def test_times_of_day_without_leading_zeros(tmp_path: Path, written: str, header: str) -> None:
+    bars = clocks("09:30", "16:00")
+    rows = [f"{day.replace('-', '')},{int(f'{clock:{written}}')}" for day in DATES for clock in bars]
+    lines = [f"{row},{k}.5,{k}.7,{k}.2,{k}.6,{k}" for k, row in enumerate(rows, start=10)]
+    path = tmp_path / "SPY.csv"
+    path.write_text("\n".join([header, *lines][not header :]) + "\n")
+    found = rows_of(path, **NY)
+    assert len(found) == 3 * 390
+    assert of_first_day(found, 0) == ("2024-01-02 14:30", 10.5)
+    assert of_first_day(found, 389) == ("2024-01-02 20:59", 399.5)
+    assert {row["timeframe"] for row in found} == {"1min"}
+
+
+def test_times_of_day_whose_digits_show_behind_the_first_rows(tmp_path: Path) -> None:
+    # one o'clock is 10000; in the first hour of 24/7 bars 100 is a minute past midnight, and not 1:00
+    lines = [
+        f"202401{day:02},{minute // 60 * 10000 + minute % 60 * 100},1,2,1,2,{minute}"
+        for day in (1, 2)
+        for minute in range(1440)
+    ]
+    path = tmp_path / "BTC.csv"
+    path.write_text("\n".join(["date,time,open,high,low,close,volume", *lines]) + "\n")
+    rows = rows_of(path, exchange="24/7", timezone="UTC")
+    assert f"{rows[1]['ts']:%Y-%m-%d %H:%M}" == "2024-01-01 00:01"
+    assert f"{rows[1439]['ts']:%Y-%m-%d %H:%M}" == "2024-01-01 23:59"
+
+
+def test_a_stated_format_reads_times_of_day_as_the_file_shows_them(tmp_path: Path) -> None:
+    path = tmp_path / "SPY.csv"
+    path.write_text(f"{HEADER}\n20240102 930,1,2,1,2,5\n20240102 1000,2,3,2,3,6\n")
+    rows = rows_of(path, **NY, time_format="%Y%m%d %H%M", timeframe="1min")
+    assert [f"{row['ts']:%H:%M}" for row in rows] == ["14:30", "15:00"]
+    with pytest.raises(SourceError, match="is not a time"):  # 930 could be 00:09:30
+        rows_of(path, **NY, time_format="%Y%m%d %H%M%S", timeframe="1min")
+
+
+# 04:00 to 20:00 in New York is before and after regular hours too
+@pytest.mark.parametrize(("begin", "end"), [("04:01", "20:01"), ("04:00", "20:00")])
+def test_ends_of_bars_beside_regular_hours(tmp_path: Path, begin: str, end: str) -> None:
+    lines = [f"{day} {c:%H:%M},1,2,1,2,5" for day in DATES for c in clocks(begin, end)]
+    path = tmp_path / "SPY.csv"
+    path.write_text("\n".join([HEADER, *lines]) + "\n")
+    rows = rows_of(path, **NY)
+    assert [f"{rows[k]['ts']:%m-%d %H:%M}" for k in (0, 959, 960)] == [
+        "01-02 09:00",
+        "01-03 00:59",
+        "01-03 09:00",
+    ]
+
+
+def test_ends_of_bars_whose_stamps_carry_an_offset(tmp_path: Path) -> None:
+    lines = [f"{day}T{c:%H:%M}:00-05:00,1,2,1,2,5" for day in DATES for c in clocks("09:31", "16:01")]
+    path = tmp_path / "SPY.csv"
+    path.write_text("\n".join([HEADER, *lines]) + "\n")
+    rows = rows_of(path, exchange="XNYS")
+    assert [f"{rows[k]['ts']:%H:%M}" for k in (0, 389)] == ["14:30", "20:59"]

@@ -21,7 +21,7 @@ from whatif.sources.opening import MEMBER, UNPACKED_BY, open_binary
 from whatif.sources.patterns import UNITS
 from whatif.sources.signs import signs_of
 from whatif.sources.spec import IngestSpec
-from whatif.sources.stamps import formats_of, is_date_alone, is_time_alone
+from whatif.sources.stamps import clock_digits, formats_of, is_date_alone, is_time_alone
 from whatif.sources.wide import as_long
 from whatif.typing import FloatArray
 
@@ -243,7 +243,8 @@ def roles_of(rows: pd.DataFrame) -> tuple[str, ...] | None:
     names[stamp] = "ts"
     after = stamp + 1
     beside = texts[after] if after < len(texts) else []
-    if is_date_alone(texts[stamp]) and is_time_alone(beside) and _are_clocks(beside):
+    clocks = (is_time_alone(beside) and _are_clocks(beside)) or clock_digits(texts[stamp], beside)
+    if is_date_alone(texts[stamp]) and clocks:
         names[stamp], names[after] = "date", "time"
     for k, values in enumerate(texts):
         if names[k].startswith("column") and values and all(_is_word(value) for value in values):

@@ -23,12 +23,13 @@ from whatif.sources.bounded import text_of
 from whatif.sources.chunk import Layout
 from whatif.sources.columns import ENDS, bare_name, find_columns, symbol_of, volumes_in
 from whatif.sources.opening import MEMBER, open_binary
+from whatif.sources.patterns import ISO_AWARE, UNITS, fitting_formats
 from whatif.sources.providers import FX, Provider, name_of_minutes, provider_of, timeframe_in
 from whatif.sources.review import looks_like_ends
 from whatif.sources.signs import signs_of, with_units
 from whatif.sources.spacing import FirstRows, first_rows, timeframe_of
 from whatif.sources.spec import IngestSpec
-from whatif.sources.stamps import formats_of, is_date_alone, is_time_alone
+from whatif.sources.stamps import clock_digits, formats_of, is_date_alone, is_time_alone
 from whatif.sources.times import read_times
 from whatif.sources.wide import as_long
 
@@ -99,6 +100,7 @@ class _Work:
     findings: list[Finding] = field(default_factory=list)
     questions: list[str] = field(default_factory=list)
     at: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    short_clocks: bool = False
 
     def take(self, option: str, because: str, **values: Any) -> None:
         """Set fields of the spec, and note why; what the user said stays."""
@@ -226,7 +228,8 @@ def _one_column_of_stamps(work: _Work) -> None:
     if len(at) != 2 or "ts" in work.spec.columns:
         return
     date, time = ([str(v) for v in work.begin.rows[k].dropna()] for k in at)
-    if is_date_alone(date) and is_time_alone(time):
+    if is_date_alone(date) and (is_time_alone(time) or clock_digits(date, time)):
+        work.short_clocks = not is_time_alone(time)
         return
     alone = [k for k, values in zip(at, (date, time), strict=True) if len(formats_of(values)) == 1]
     for k in alone[:1] if not is_time_alone(time) else [at[0]] if formats_of(date) else []:
@@ -389,6 +392,9 @@ def _stamp_format(work: _Work) -> None:
                 why = f"as {work.provider.name if work.provider else ''} documents"
                 work.take(f"--time-format '{time_format}'", why, time_format=time_format)
                 return
+    if work.short_clocks:
+        _short_clocks(work, texts)
+        return
     found = formats_of(texts)
     if len(found) > 1:
         found = formats_of([*texts, *_all_stamps(work)])
@@ -398,6 +404,21 @@ def _stamp_format(work: _Work) -> None:
     elif found and found[0].time_format is not None:
         one = found[0]
         work.take(f"--time-format '{one.time_format}'", one.because, time_format=one.time_format)
+
+
+def _short_clocks(work: _Work, texts: Sequence[str]) -> None:
+    """Find how a date, and a time of day whose leading zeros were lost, are written; ask if several fit."""
+    every = [text for text in (*texts, *_all_stamps(work)) if text.strip()]
+    dates, clocks = zip(*(text.rsplit(" ", 1) for text in every), strict=True)
+    digits = clock_digits(dates, clocks) or 4
+    whole = [f"{date} {clock.zfill(digits)}" for date, clock in zip(dates, clocks, strict=True)]
+    found = fitting_formats(list(dict.fromkeys(whole)))
+    if len(found) == 1:
+        because = f"{clocks[0]!r} is {clocks[0].zfill(digits)!r}"
+        work.take(f"--time-format '{found[0]}'", because, time_format=found[0])
+        return
+    several = " or ".join(f"--time-format '{one}'" for one in found) or "--map ts= the column of whole stamps"
+    work.questions.append(f"the stamp {texts[0]!r} can be read as different times: give {several}")
 
 
 def _whole(value: object) -> str:
@@ -476,14 +497,22 @@ def _timeframe(work: _Work) -> bool:
         and spec.stamps is None
         and spec.exchange not in (None, "24/7")
         and timeframe != "1d"
-        and spec.timezone
+        and (spec.timezone or _are_instants(work))
     ):
         first = _first_rows(work, timeframe)
-        if first is not None and looks_like_ends(first, timeframe, str(spec.exchange)):
-            work.take(
-                "--stamps end", "in most sessions the last stamp is the close and none the open", stamps="end"
-            )
+        why = looks_like_ends(first, timeframe, str(spec.exchange)) if first is not None else None
+        if why is not None:
+            work.take("--stamps end", why, stamps="end")
     return True
+
+
+def _are_instants(work: _Work) -> bool:
+    """Tell whether stamps say themselves what time it is: by an offset, or as counts since 1970."""
+    stamps = work.column("ts")
+    if stamps is None or work.spec.time_format in UNITS or isinstance(stamps.dtype, pd.DatetimeTZDtype):
+        return stamps is not None
+    texts = work.texts("ts")
+    return bool(texts) and all(re.match(ISO_AWARE, text.strip()) for text in texts)
 
 
 def _said(work: _Work) -> str | None:

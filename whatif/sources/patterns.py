@@ -138,6 +138,34 @@ def _pattern(time_format: str, short: bool) -> str:
     return f"(?i)^{''.join(out)}$"
 
 
+_CLOCK_DIGITS = {"%H%M": 4, "%H%M%S": 6}
+
+
+def with_whole_clocks(text: pd.Series, time_format: str) -> pd.Series:
+    """Return stamps whose times of day are whole numbers, as 930, with the zeros that those lack: 0930.
+
+    Of `%H%M` and `%H%M%S` at the end of a format, behind a blank, where a stamp shows how many digits there
+    are: 930 is half past nine beside 1600, and nothing beside 160000.
+
+    Parameters
+    ----------
+    text : Series (n,)
+        Stamps.
+    time_format : str
+        As in `IngestSpec`.
+    """
+    digits = _CLOCK_DIGITS.get(time_format.rpartition(" ")[2], 0)
+    if not digits or " " not in time_format:
+        return text
+    clocks = text.str.extract(r" (\d{1,6})$")[0]
+    lengths = clocks.str.len()
+    short = (lengths < digits).to_numpy(dtype=bool, na_value=False)
+    if not short.any() or not digits - 1 <= lengths.max() <= digits:
+        return text
+    whole = text.str.replace(r" \d{1,6}$", " ", regex=True) + clocks.str.zfill(digits)
+    return text.where(~short, whole)
+
+
 _DAYS_HINT = "--time-format days_1900, as Excel counts days, or days_1904, as it once did on a Mac"
 
 UNITS = {

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from whatif.domain import timeframe_us, timestamps
+from whatif.domain import MINUTE_US, timeframe_us, timestamps
 from whatif.errors import SourceError
 from whatif.exchanges import time_zone
 from whatif.sources.chunk import Chunk, Layout
@@ -16,7 +16,7 @@ from whatif.sources.grid import Grid
 from whatif.sources.limits import ACCEPT, MIN_ROWS, REFUSED_SHARE, exceeds
 from whatif.sources.numbers import grouped, may_be_grouped, with_commas
 from whatif.sources.rules import RULES
-from whatif.sources.sessions import tag_bars
+from whatif.sources.sessions import local_dates, tag_bars
 from whatif.sources.spacing import FirstRows, spacing_fault
 from whatif.typing import FloatArray, IntArray
 
@@ -214,8 +214,14 @@ def _wrong_zone(first: FirstRows, layout: Layout) -> str | None:
     )
 
 
-def looks_like_ends(first: FirstRows, timeframe: str, exchange: str) -> bool:
-    """Tell whether stamps are ends of bars: in most sessions the last is the close, and none the open.
+_HALF_HOUR = 30 * MINUTE_US
+
+
+def looks_like_ends(first: FirstRows, timeframe: str, exchange: str) -> str | None:
+    """Return what shows that stamps are ends of bars; None if nothing does.
+
+    In most sessions the last is the close, and none the open; or, as before and after regular hours, the
+    last is on a half hour, and the first a bar behind one.
 
     Parameters
     ----------
@@ -224,7 +230,20 @@ def looks_like_ends(first: FirstRows, timeframe: str, exchange: str) -> bool:
     timeframe, exchange : str
         Of its bars.
     """
-    return _wrong_end(first, Layout("", timeframe, exchange), True) is not None
+    if _wrong_end(first, Layout("", timeframe, exchange), True) is not None:
+        return "in most sessions the last stamp is the close and none the open"
+    length = timeframe_us(timeframe)
+    if length >= _HALF_HOUR or not len(first.starts):
+        return None
+    ts = np.sort(first.starts)
+    days, begin = np.unique(local_dates(ts, exchange), return_index=True)
+    end = np.append(begin[1:], len(ts)) - 1
+    outside = ~tag_bars(ts, length, exchange).regular
+    odd = outside[begin] & outside[end] & (end - begin >= MIN_ROWS)
+    odd &= ((ts[begin] - length) % _HALF_HOUR == 0) & (ts[end] % _HALF_HOUR == 0)
+    if odd.sum() < 2 or not odd.sum() > _MAX_SHARE * len(days):
+        return None
+    return "on most days the last stamp is on a half hour and the first one bar behind one"
 
 
 def _wrong_end(first: FirstRows, layout: Layout, cut: bool) -> str | None:

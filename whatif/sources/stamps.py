@@ -82,6 +82,25 @@ def is_time_alone(values: Sequence[str]) -> bool:
     return bool(values) and all(TIME_ALONE.fullmatch(value.strip()) for value in values)
 
 
+def clock_digits(dates: Sequence[str], clocks: Sequence[str]) -> int:
+    """Return how many digits times of day have whose leading zeros were lost, as 930 of 0930; 0 if none were.
+
+    Parameters
+    ----------
+    dates, clocks : sequence of str (n,)
+        Texts of n rows.
+    """
+    lengths = {len(clock) for clock in clocks}
+    if len(dates) != len(clocks) or len(set(dates)) == len(dates) or len(set(clocks)) == 1:
+        return 0
+    if not lengths or not all(clock.isdecimal() for clock in clocks) or not 3 <= max(lengths) <= 6:
+        return 0
+    digits = 4 if max(lengths) <= 4 else 6
+    whole = [clock.zfill(digits) for clock in clocks]
+    fit = all(int(c[:2]) < 24 and int(c[2:4]) < 60 and int(c[4:] or 0) < 60 for c in whole)
+    return digits if fit and lengths != {digits} else 0
+
+
 def is_date_alone(values: Sequence[str]) -> bool:
     """Tell whether values are dates without a time of day."""
     return bool(values) and all(_DATE_ALONE.fullmatch(value.strip()) for value in values)

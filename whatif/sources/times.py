@@ -31,6 +31,7 @@ from whatif.sources.patterns import (
     fitting_epoch,
     format_patterns,
     time_hint,
+    with_whole_clocks,
 )
 from whatif.sources.zones import localized_by_name
 from whatif.typing import BoolArray, FloatArray, IntArray
@@ -242,6 +243,7 @@ def _iso(text: pd.Series, daily: bool) -> _Parsed:
 
 
 def _formatted(text: pd.Series, time_format: str) -> _Parsed:
+    text = with_whole_clocks(text, time_format)
     words = pa.array(text, type=pa.string(), from_pandas=True)
     strict, lenient = format_patterns(time_format)
     shaped = _matches(words, strict)
