@@ -163,10 +163,11 @@ def check(path: Path, shape: Shape, text: str, accept: bool) -> str:
 
 
 def _data_lines(text: str) -> list[str]:
-    """Return the lines below the header; lines end as Python's text files have them."""
+    """Return the lines below the header that hold anything; lines end as Python's text files have them."""
     lines = [line.rstrip("\n") for line in io.StringIO(text.removeprefix("\ufeff"), newline=None)]
     header = next(i for i, line in enumerate(lines) if line.strip() and not _is_comment(line))
-    return [line for line in lines[header + 1 :] if line]
+    width = len(HEADER.split(","))
+    return [line for line in lines[header + 1 :] if line not in ("", *(sign * (width - 1) for sign in ",;"))]
 
 
 def _is_comment(line: str) -> bool:

@@ -423,6 +423,163 @@ CASES = {
         {"exchange": "24/7"}, "1min", "BTC-USD", ("2024-01-01T00:00", *B1, 35.92),
         ("2024-01-01T00:01", *B2, 21.16),
     ),
+    "binance coin futures": Case(
+        "github.com/binance/binance-public-data README, futures/cm klines: volumes are contracts",
+        "BTCUSD_PERP-1m-2024-01.csv",
+        "open_time,open,high,low,close,volume,close_time,base_asset_volume,count,taker_buy_volume,"
+        "taker_buy_base_asset_volume,ignore\n"
+        "1704067200000,42283.58,42298.62,42261.02,42298.61,359,1704067259999,0.85,13,201,0.42,0\n"
+        "1704067260000,42298.62,42320.00,42298.61,42320.00,211,1704067319999,0.5,13,139,0.3,0\n",
+        {}, "1min", "BTCUSD_PERP", ("2024-01-01T00:00", *B1, 359), ("2024-01-01T00:01", *B2, 211),
+    ),
+    "yahoo's page, copied": Case(
+        "finance.yahoo.com, the table of Historical Data: notes behind names, newest first",
+        "AAPL.csv",
+        "Date,Open,High,Low,Close*,Adj Close**,Volume\n"
+        '"Jan 17, 2024",187.50,187.60,186.90,187.00,186.10,"58,414,500"\n'
+        '"Jan 16, 2024",187.15,187.90,187.10,187.50,186.60,"82,488,700"\n',
+        NYSE, "1d", "AAPL", ("2024-01-16T14:30", *O1, 82488700), ("2024-01-17T14:30", *O2, 58414500),
+    ),
+    "yahoo chart json": Case(
+        "query1.finance.yahoo.com/v8/finance/chart: stamps beside the quotes, the symbol in meta",
+        "answer.json",
+        '{"chart":{"result":[{"meta":{"symbol":"AAPL","validRanges":["1d","5d"]},'
+        '"timestamp":[1704205800,1704205860],"indicators":{"quote":[{"open":[187.15,187.5],'
+        '"high":[187.9,187.6],"low":[187.1,186.9],"close":[187.5,187.0],"volume":[1000,900]}]}}],'
+        '"error":null}}',
+        NYSE, "1min", "AAPL", ("2024-01-02T14:30", *O1, 1000), ("2024-01-02T14:31", *O2, 900),
+    ),
+    "cryptodatadownload, hours of the half day": Case(
+        "cryptodatadownload.com/data, files of before 2020: 2019-12-31 11-PM",
+        "Coinbase_BTCUSD_1h.csv",
+        "https://www.CryptoDataDownload.com\nDate,Symbol,Open,High,Low,Close,Volume BTC,Volume USD\n"
+        "2024-01-01 12-PM,BTCUSD,42298.62,42320.00,42298.61,42320.00,21.16,895540.5\n"
+        "2024-01-01 11-AM,BTCUSD,42283.58,42298.62,42261.02,42298.61,35.92,1519032.1\n",
+        {}, "1h", "BTCUSD", ("2024-01-01T11:00", *B1, 35.92), ("2024-01-01T12:00", *B2, 21.16),
+    ),
+    "investing.com in German": Case(
+        "de.investing.com, Historische Daten: points between thousands, commas in K and M too",
+        "Apple Aktie Historische Daten.csv",
+        '\ufeff"Datum","Zuletzt","Eröffn.","Hoch","Tief","Vol.","+/- %"\n'
+        '"31.01.2024","1.187,00","1.187,50","1.187,60","1.186,90","58,41M","-0,27%"\n'
+        '"30.01.2024","1.187,50","1.187,15","1.187,90","1.187,10","1,20K","-1,92%"\n',
+        {**NYSE, "symbol": "AAPL"}, "1d", "AAPL", ("2024-01-30T14:30", 1187.15, 1187.9, 1187.1, 1187.5, 1200),
+        ("2024-01-31T14:30", 1187.5, 1187.6, 1186.9, 1187.0, 58410000),
+    ),
+    "investing.com, an index": Case(
+        "investing.com, S&P 500 Historical Data: the column of volumes is empty",
+        "S&P 500 Historical Data.csv",
+        '\ufeff"Date","Price","Open","High","Low","Vol.","Change %"\n'
+        '"01/31/2024","1,187.00","1,187.50","1,187.60","1,186.90","","-0.27%"\n'
+        '"01/30/2024","1,187.50","1,187.15","1,187.90","1,187.10","","-1.92%"\n',
+        {**NYSE, "symbol": "SPX"}, "1d", "SPX", ("2024-01-30T14:30", 1187.15, 1187.9, 1187.1, 1187.5, 0),
+        ("2024-01-31T14:30", 1187.5, 1187.6, 1186.9, 1187.0, 0),
+    ),
+    "nasdaq, an index": Case(
+        "nasdaq.com, Historical Quotes of COMP: two dashes for no volume",
+        "HistoricalData_1709500000000.csv",
+        "Date,Close/Last,Volume,Open,High,Low\n"
+        "03/05/2024,187.00,--,187.50,187.60,186.90\n03/04/2024,187.50,--,187.15,187.90,187.10\n",
+        {"symbol": "COMP"}, "1d", "COMP", ("2024-03-04T14:30", *O1, 0), ("2024-03-05T14:30", *O2, 0),
+    ),
+    "interactive brokers, midpoints": Case(
+        "interactivebrokers.github.io/tws-api/historical_bars, whatToShow=MIDPOINT: volumes are -1",
+        "EURUSD.csv",
+        "date,open,high,low,close,volume,average,barCount\n"
+        "2024-01-02 00:00:00+00:00,1.1043,1.1044,1.1042,1.1043,-1.0,-1.0,-1\n"
+        "2024-01-02 00:01:00+00:00,1.1043,1.1045,1.1043,1.1044,-1.0,-1.0,-1\n",
+        {"exchange": "FX"}, "1min", "EURUSD", ("2024-01-02T00:00", *E1, 0), ("2024-01-02T00:01", *E2, 0),
+    ),
+    "freqtrade json": Case(
+        "freqtrade.io, data-download, --data-format-ohlcv json: lists without names",
+        "BTC_USDT-1m.json",
+        "[[1704067200000,42283.58,42298.62,42261.02,42298.61,35.92],"
+        "[1704067260000,42298.62,42320.0,42298.61,42320.0,21.16]]",
+        {}, "1min", "BTC/USDT", ("2024-01-01T00:00", *B1, 35.92), ("2024-01-01T00:01", *B2, 21.16),
+    ),
+    "freqtrade futures": Case(
+        "the same, trading-mode futures: BTC/USDT:USDT is BTC_USDT_USDT",
+        "BTC_USDT_USDT-1m-futures.json",
+        "[[1704067200000,42283.58,42298.62,42261.02,42298.61,35.92],"
+        "[1704067260000,42298.62,42320.0,42298.61,42320.0,21.16]]",
+        {}, "1min", "BTC/USDT:USDT", ("2024-01-01T00:00", *B1, 35.92), ("2024-01-01T00:01", *B2, 21.16),
+    ),
+    "bloomberg": Case(
+        "Bloomberg's BDH in a sheet: the security above, fields as it names them",
+        "AAPL US Equity.csv",
+        "AAPL US Equity,,,,,\nDate,PX_OPEN,PX_HIGH,PX_LOW,PX_LAST,PX_VOLUME\n"
+        "1/30/2024,187.15,187.9,187.1,187.5,1000\n1/31/2024,187.5,187.6,186.9,187.0,900\n",
+        {**NYSE, "symbol": "AAPL"}, "1d", "AAPL", ("2024-01-30T14:30", *O1, 1000), ("2024-01-31T14:30", *O2, 900),  # noqa: E501
+    ),
+    "refinitiv tick history": Case(
+        "LSEG Tick History, Intraday Summaries: #RIC, Date-Time in UTC",
+        "report.csv",
+        "#RIC,Domain,Date-Time,GMT Offset,Type,Open,High,Low,Last,Volume,No. Trades\n"
+        "AAPL.O,Market Price,2024-01-02T14:30:00.000000000Z,-5,Intraday 1Min,187.15,187.9,187.1,187.5,1000,50\n"  # noqa: E501
+        "AAPL.O,Market Price,2024-01-02T14:31:00.000000000Z,-5,Intraday 1Min,187.5,187.6,186.9,187,900,40\n",
+        NYSE, "1min", "AAPL.O", ("2024-01-02T14:30", *O1, 1000), ("2024-01-02T14:31", *O2, 900),
+    ),
+    "refinitiv data library": Case(
+        "developers.lseg.com, rd.get_history(...).to_csv(...): TRDPRC_1 is the last trade",
+        "AAPL.O.csv",
+        "Date,TRDPRC_1,HIGH_1,LOW_1,OPEN_PRC,ACVOL_UNS\n"
+        "2024-01-02,187.5,187.9,187.1,187.15,1000\n2024-01-03,187.0,187.6,186.9,187.5,900\n",
+        NYSE, "1d", "AAPL.O", ("2024-01-02T14:30", *O1, 1000), ("2024-01-03T14:30", *O2, 900),
+    ),
+    "quantmod": Case(
+        "quantmod: write.zoo(AAPL, sep = ','), columns named after their symbol",
+        "prices.csv",
+        '"Index","AAPL.Open","AAPL.High","AAPL.Low","AAPL.Close","AAPL.Volume","AAPL.Adjusted"\n'
+        "2024-01-02,187.15,187.9,187.1,187.5,1000,186.1\n2024-01-03,187.5,187.6,186.9,187.0,900,185.6\n",
+        NYSE, "1d", "AAPL", ("2024-01-02T14:30", *O1, 1000), ("2024-01-03T14:30", *O2, 900),
+    ),
+    "sas dates": Case(
+        "documentation.sas.com, DATE9.: as WRDS writes them if asked to",
+        "AAPL.csv",
+        "date,open,high,low,close,volume\n02JAN2024,187.15,187.9,187.1,187.5,1000\n"
+        "03JAN2024,187.5,187.6,186.9,187.0,900\n",
+        NYSE, "1d", "AAPL", ("2024-01-02T14:30", *O1, 1000), ("2024-01-03T14:30", *O2, 900),
+    ),
+    "sas times": Case(
+        "the same, DATETIME18.",
+        "AAPL.csv",
+        "datetime,open,high,low,close,volume\n02JAN2024:09:30:00,187.15,187.9,187.1,187.5,1000\n"
+        "02JAN2024:09:31:00,187.5,187.6,186.9,187.0,900\n",
+        NY, "1min", "AAPL", ("2024-01-02T14:30", *O1, 1000), ("2024-01-02T14:31", *O2, 900),
+    ),
+    "kdb minutes": Case(
+        "code.kx.com: select … by date, sym, 1 xbar time.minute",
+        "bars.csv",
+        "date,sym,minute,open,high,low,close,volume\n"
+        "2024.01.02,AAPL,14:30,187.15,187.9,187.1,187.5,1000\n2024.01.02,AAPL,14:31,187.5,187.6,186.9,187,900\n",
+        {**NYSE, "timezone": "UTC"}, "1min", "AAPL",
+        ("2024-01-02T14:30", *O1, 1000), ("2024-01-02T14:31", *O2, 900),
+    ),
+    "databento json": Case(
+        "databento.com/docs, encoding json: the record's header in an object of its own",
+        "xnas-itch-20240102.ohlcv-1m.json",
+        '{"hd":{"ts_event":"1704205800000000000","rtype":33,"publisher_id":2,"instrument_id":38},'
+        '"open":"187150000000","high":"187900000000","low":"187100000000","close":"187500000000",'
+        '"volume":"1000","symbol":"AAPL"}\n'
+        '{"hd":{"ts_event":"1704205860000000000","rtype":33,"publisher_id":2,"instrument_id":38},'
+        '"open":"187500000000","high":"187600000000","low":"186900000000","close":"187000000000",'
+        '"volume":"900","symbol":"AAPL"}\n',
+        NYSE, "1min", "AAPL", ("2024-01-02T14:30", *O1, 1000), ("2024-01-02T14:31", *O2, 900),
+    ),
+    "tradestation": Case(
+        "help.tradestation.com, ASCII data: Time is the closing time of the bar",
+        "SPY.txt",
+        '"Date","Time","Open","High","Low","Close","Vol","OI"\n'
+        "01/16/2024,16:00,187.15,187.90,187.10,187.50,1000,0\n01/17/2024,16:00,187.50,187.60,186.90,187.00,900,0\n",
+        NY, "1d", "SPY", ("2024-01-16T14:30", *O1, 1000), ("2024-01-17T14:30", *O2, 900),
+    ),
+    "a sheet with rows of which nothing is left": Case(
+        "Excel writes deleted rows as commas",
+        "AAPL.csv",
+        "Date,Open,High,Low,Close,Volume\n2024-01-02,187.15,187.9,187.1,187.5,1000\n,,,,,\n"
+        "2024-01-03,187.5,187.6,186.9,187.0,900\n,,,,,\n,,,,,\n",
+        NYSE, "1d", "AAPL", ("2024-01-02T14:30", *O1, 1000), ("2024-01-03T14:30", *O2, 900),
+    ),
 }  # fmt: skip
 
 

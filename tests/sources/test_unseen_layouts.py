@@ -170,6 +170,30 @@ REFUSED = {
         f"3,1704205830,{P2},900\n",
         "column 'ts' is missing",
     ),
+    # 12:59 is followed by 1:00 where a clock of 12 hours says no half of the day
+    "hours of 12 without their half": (
+        f"{HEADER}\n2024-01-02 12:59,{P1},1000\n2024-01-02 01:00,{P2},900\n",
+        r"neither AM nor PM: write the file anew",
+    ),
+    "months": (
+        f"{HEADER}\n2024-01-02,{P1},1000\n2024-02-01,{P2},900\n2024-03-01,{P2},900\n",
+        "bars begin 29 days apart: weeks and months are no sessions",
+    ),
+    "a size that may be a volume": (
+        f"date,sym,minute,open,high,low,close,size\n2024.01.02,A,09:30,{P1},1000\n", "--map volume=size",
+    ),
+    # minutes must not become days because their times of day cannot be read
+    "times of day that no format reads": (
+        f"date,time,open,high,low,close,volume\n20240102,0930,{P1},1000\n20240102,93100,{P2},900\n",
+        r"no format reads: give one, as in --map 'ts=date\+time' --time-format",
+    ),
+    # Polygon's day_aggs of a day: nothing in the file says that its bars are days
+    "one bar a symbol at midnight": (
+        "ticker,volume,open,close,high,low,window_start,transactions\n"
+        "A,1000,187.15,187.5,187.9,187.1,1704171600000000000,50\n"
+        "B,900,187.5,187.0,187.6,186.9,1704171600000000000,40\n",
+        "give --timeframe 1d or --timeframe 1min",
+    ),
 }  # fmt: skip
 
 
@@ -221,3 +245,68 @@ def test_one_symbol_of_several_side_by_side(tmp_path: Path) -> None:
     columns = {role: (f"B_{role.title()}",) for role in ("open", "high", "low", "close")}
     rows, _ = rows_of(path, **NYSE, symbol="B", columns={**columns, "volume": ()})
     assert [row["open"] for row in rows] == [187.5, 187.15]
+
+
+DAY_AGGS = (
+    "ticker,volume,open,close,high,low,window_start,transactions\nA,1000,187.15,187.5,187.9,187.1,{},5\n"
+)
+
+
+def test_a_day_of_polygon_by_its_folder(tmp_path: Path) -> None:
+    # polygon.io/flat-files: us_stocks_sip/day_aggs_v1/2024/01/2024-01-02.csv.gz; midnight in New York
+    path = tmp_path / "us_stocks_sip/day_aggs_v1/2024/01/2024-01-02.csv"
+    path.parent.mkdir(parents=True)
+    path.write_text(DAY_AGGS.format(1704171600000000000))
+    rows, _ = rows_of(path)
+    assert told(rows) == DAYS[:1]
+    assert rows[0]["timeframe"] == "1d"
+
+
+def test_days_of_one_bar_beside_a_longer_file(tmp_path: Path) -> None:
+    for name, stamps in (("a", (1704171600, 1704258000, 1704344400)), ("b", (1704430800,))):
+        first, *more = [DAY_AGGS.format(stamp * 10**9) for stamp in stamps]
+        (tmp_path / f"{name}.csv").write_text(first + "".join(text.split("\n", 1)[1] for text in more))
+    parts, _ = file_parts([tmp_path], IngestSpec())
+    rows = [row for part in parts for batch in read_part(part) for row in batch.to_pylist()]
+    assert {row["timeframe"] for row in rows} == {"1d"}
+    assert len(rows) == 4
+
+
+def test_the_report_in_a_zip_of_histdata_is_left_out_and_named(tmp_path: Path) -> None:
+    path = tmp_path / "HISTDATA_COM_ASCII_EURUSD_M1202407.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("DAT_ASCII_EURUSD_M1_202407.txt", "Gaps found, 12 of them.\nLongest: 61 s\n")
+        archive.writestr(
+            "DAT_ASCII_EURUSD_M1_202407.csv",
+            "20240701 093000;1.1;1.2;1.0;1.1;0\n20240701 093100;1.1;1.2;1.0;1.1;0\n",
+        )
+    rows, notes = rows_of(path)
+    assert [f"{row['symbol']} {row['ts']:%H:%M}" for row in rows] == ["EURUSD 14:30", "EURUSD 14:31"]
+    assert any("it is no table" in note and "M1_202407.txt" in note for note in notes)
+
+
+def test_marks_and_rates_of_freqtrade_are_no_bars_of_trades(tmp_path: Path) -> None:
+    for kind in ("futures", "mark", "funding_rate"):
+        (tmp_path / f"BTC_USDT_USDT-1h-{kind}.json").write_text(
+            "[[1704067200000,42283.5,42298.6,42261.0,42298.6,35.9],[1704070800000,42298.6,42320,42298,42320,21]]"
+        )
+    rows, notes = rows_of(tmp_path / "*.json")
+    assert {row["symbol"] for row in rows} == {"BTC/USDT:USDT"}
+    assert len(rows) == 2
+    assert any("left out" in note and "mark" in note and "funding_rate" in note for note in notes)
+
+
+def test_a_volume_that_is_missing_in_some_rows_only_is_not_none(tmp_path: Path) -> None:
+    path = tmp_path / "SPY.csv"
+    path.write_text(f"{HEADER}\n2024-01-02,{P1},\n2024-01-03,{P2},900\n")
+    parts, _ = file_parts([path], IngestSpec(**NYSE))
+    rows = [row for part in parts for batch in read_part(part) for row in batch.to_pylist()]
+    assert [(row["kind"], row["rule"]) for row in rows] == [("refused", "missing_volume"), ("bar", None)]
+
+
+def test_volumes_that_begin_behind_the_first_rows_are_not_none(tmp_path: Path) -> None:
+    lines = [f"2024-01-{1 + k // 1440:02} {k // 60 % 24:02}:{k % 60:02},1,2,1,2," for k in range(3_500)]
+    path = tmp_path / "BTC.csv"
+    path.write_text("\n".join([HEADER, *lines, "2024-01-09 00:00,1,2,1,2,7"]) + "\n")
+    with pytest.raises(SourceError, match="missing_volume"):
+        rows_of(path, exchange="24/7", timezone="UTC")

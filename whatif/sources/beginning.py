@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from whatif.errors import SourceError
 from whatif.sources.bounded import encoding_of, text_of
 from whatif.sources.columns import bare_name, find_columns
 from whatif.sources.numbers import number_style, read_numbers
@@ -26,6 +27,7 @@ from whatif.sources.wide import as_long
 from whatif.typing import FloatArray
 
 MAX_LINES = 3_000
+_LONGEST_PROSE = 65_536
 _DELIMITERS = ",;\t|"
 _SEP = re.compile(r'"?sep=(.)"?', re.IGNORECASE)
 _NUMBER = re.compile(r"[+-]?[$€£¥₹]? ?(?:\d[\d.,' \u00a0]*|\.\d+)(?:[eE][+-]?\d+)? ?[KMB%]?")
@@ -100,12 +102,29 @@ def beginning_of_text(path: str, spec: IngestSpec) -> Beginning | None:
     return begin if begin is None or wide is None else replace(begin, skip=1, plain=True)
 
 
+def is_prose(path: str) -> bool:
+    """Tell whether a file is text of which no line has fields: the report beside the table in a zip.
+
+    One that is long, or cannot be opened, is none.
+    """
+    if not path.lower().endswith(".txt"):
+        return False
+    try:
+        with open_binary(path) as stream:
+            begun = stream.read(_LONGEST_PROSE)
+    except (SourceError, OSError, EOFError):
+        return False
+    lines = begun.decode("utf-8", "replace").splitlines()
+    fields = max((line.count(sign) for line in lines for sign in _DELIMITERS), default=0)
+    return 0 < len(begun) < _LONGEST_PROSE and "\0" not in begun.decode("latin-1") and fields < 4
+
+
 def _from_lines(path: str, lines: list[str], spec: IngestSpec) -> Beginning | None:
     stated = next((m.group(1) for line in lines[:5] if (m := _SEP.fullmatch(line.strip()))), None)
     delimiter = spec.delimiter or stated or _delimiter(lines)
     if delimiter is None:
         return None
-    records = [_fields(line, delimiter) for line in lines]
+    records = [fields_of(line, delimiter) for line in lines]
     widths = Counter(len(record) for record in records if len(record) > 1)
     if not widths:
         return None
@@ -136,14 +155,17 @@ def _delimiter(lines: Sequence[str]) -> str | None:
     best, share = None, 0
     sample = [line for line in lines[-200:] if line.strip()]
     for delimiter in _DELIMITERS:
-        widths = Counter(len(_fields(line, delimiter)) for line in sample)
+        widths = Counter(len(fields_of(line, delimiter)) for line in sample)
         width, count = widths.most_common(1)[0] if widths else (1, 0)
         if width >= 5 and count * width > share:
             best, share = delimiter, count * width
     return best
 
 
-def _fields(line: str, delimiter: str) -> list[str]:
+def fields_of(line: str, delimiter: str) -> list[str]:
+    """Return the fields of a line of delimited text; none of one that is none."""
+    if '"' not in line:
+        return line.rstrip("\r\n").split(delimiter)
     try:
         return next(csv.reader([line], delimiter=delimiter), [])
     except csv.Error:

@@ -17,24 +17,28 @@ _USUAL: dict[str, tuple[tuple[str, ...], ...]] = {
         ("open time",), ("gmt time",), ("local time",), ("window start",), ("ts event",),
         ("time period start",), ("start time",), ("bar time",), ("begin",), ("t",),
         ("date", "time"), ("dtyyyymmdd", "time"), ("day", "time"), ("datum", "zeit"), ("datum", "uhrzeit"),
-        ("data", "czas"), ("trade date",), ("date",), ("time",), ("day",), ("dtyyyymmdd",), ("datum",),
-        ("data",), ("fecha",), ("日期",), ("close time",), ("end time",), ("time period end",), ("end",),
+        ("data", "czas"), ("date", "minute"), ("trade date",), ("date",), ("time",), ("day",),
+        ("dtyyyymmdd",), ("datum",), ("data",), ("fecha",), ("日期",),
+        ("close time",), ("end time",), ("time period end",), ("end",),
     ),
     "symbol": (("symbol",), ("ticker",), ("sym",), ("ts code",), ("instrument",), ("name",), ("code",),
-               ("tic",), ("act symbol",), ("stock",), ("pair",), ("isin",)),
+               ("tic",), ("act symbol",), ("stock",), ("pair",), ("ric",), ("isin",)),
     "open": (("open",), ("o",), ("open price",), ("price open",), ("opening price",), ("first",),
              ("eröffnung",), ("eröffnungskurs",), ("erster",), ("otwarcie",), ("apertura",),
-             ("ouverture",), ("开盘",)),
+             ("ouverture",), ("开盘",), ("px open",), ("open prc",), ("eröffn",), ("abertura",), ("ouv",)),
     "high": (("high",), ("h",), ("high price",), ("price high",), ("max",), ("hoch",), ("tageshoch",),
-             ("höchst",), ("najwyzszy",), ("máximo",), ("plus haut",), ("最高",)),
+             ("höchst",), ("najwyzszy",), ("máximo",), ("plus haut",), ("最高",), ("px high",),
+             ("high 1",), ("máxima",), ("massimo",), ("hoog",)),
     "low": (("low",), ("l",), ("low price",), ("price low",), ("min",), ("tief",), ("tagestief",),
-            ("tiefst",), ("najnizszy",), ("mínimo",), ("plus bas",), ("最低",)),
+            ("tiefst",), ("najnizszy",), ("mínimo",), ("plus bas",), ("最低",), ("px low",), ("low 1",),
+            ("mínima",), ("minimo",), ("laag",)),
     "close": (("close",), ("c",), ("close price",), ("price close",), ("closing price",), ("close last",),
               ("schluss",), ("schlusskurs",), ("zamkniecie",), ("cierre",), ("clôture",), ("收盘",),
-              ("latest",), ("last",), ("price",)),
+              ("px last",), ("trdprc 1",), ("last price",), ("zuletzt",), ("último",), ("dernier",),
+              ("ultimo",), ("ostatnio",), ("laatst",), ("latest",), ("last",), ("price",)),
     "volume": (("volume",), ("vol",), ("v",), ("volume traded",), ("total volume",), ("base volume",),
                ("real volume",), ("tickvol",), ("tick volume",), ("volumen",), ("wolumen",), ("stücke",),
-               ("umsatz",), ("成交量",), ("tottrdqty",)),
+               ("umsatz",), ("成交量",), ("tottrdqty",), ("px volume",), ("acvol uns",), ("wol",)),
     "vwap": (("vwap",), ("vw",), ("average",), ("weighted price",), ("wap",)),
     "trade_count": (("trade count",), ("trades",), ("transactions",), ("n",), ("number of trades",),
                     ("bar count",), ("trades count",), ("tradecount",), ("barcount",), ("num trades",)),
@@ -185,7 +189,7 @@ def bare_name(name: str) -> str:
     text = pair.group(1) if pair else text
     text = _CAMEL.sub(" ", text).lower()
     text = re.sub(r"[(\[].*?[)\]]", " ", text)
-    text = re.sub(r"^\d+[a-z]?\.\s+", "", text)
+    text = re.sub(r"^\d+[a-z]?\.\s+", "", text).rstrip("*")
     return " ".join(re.sub(r"[_\-./]+", " ", text).split())
 
 
@@ -216,9 +220,15 @@ def volumes_in(names: Sequence[str]) -> list[str]:
     return [name for name, bare in zip(names, lower, strict=True) if bare in wanted]
 
 
+_AS_VOLUME = ("size", "qty", "quantity", "amount", "turnover", "vol")
+"""Words in names that may be a volume: which of them is meant is asked."""
+
+
 def _likely(target: str, names: Sequence[str]) -> str:
     if target != "ts":
-        return next((name for name in names if target in name.lower()), target.title())
+        likely = [target, *_AS_VOLUME] if target == "volume" else [target]
+        found = (name for word in likely for name in names if word in name.lower())
+        return next(found, target.title())
     likely = [name for name in names if any(word in name.lower() for word in ("date", "time", "stamp"))]
     return "+".join(likely) if likely else "Date"
 

@@ -16,12 +16,22 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from whatif.domain import DAY_US, timestamps
 from whatif.errors import SourceError, WhatIfError
 from whatif.exchanges import time_zone
-from whatif.sources.beginning import Beginning, like_volumes, only_stamps, roles_of, side_by_side
-from whatif.sources.bounded import text_of
+from whatif.sources.beginning import (
+    MAX_LINES,
+    Beginning,
+    fields_of,
+    like_volumes,
+    only_stamps,
+    roles_of,
+    side_by_side,
+)
+from whatif.sources.bounded import encoding_of, text_of
 from whatif.sources.chunk import Layout
 from whatif.sources.columns import ENDS, bare_name, find_columns, symbol_of, volumes_in
+from whatif.sources.numbers import MISSING
 from whatif.sources.opening import MEMBER, open_binary
 from whatif.sources.patterns import ISO_AWARE, UNITS, fitting_formats
 from whatif.sources.providers import FX, Provider, name_of_minutes, provider_of, timeframe_in
@@ -29,7 +39,7 @@ from whatif.sources.review import looks_like_ends
 from whatif.sources.signs import signs_of, with_units
 from whatif.sources.spacing import FirstRows, first_rows, timeframe_of
 from whatif.sources.spec import IngestSpec
-from whatif.sources.stamps import clock_digits, formats_of, is_date_alone, is_time_alone
+from whatif.sources.stamps import clock_digits, formats_of, half_clock, is_date_alone, is_time_alone
 from whatif.sources.times import read_times
 from whatif.sources.wide import as_long
 
@@ -42,7 +52,7 @@ _TICKER = re.compile(r"[A-Z^][A-Z0-9^=!.\-]{0,14}|\d{3,6}\.[A-Z]{1,3}")
 _NO_TICKERS = frozenset(
     ("ASCII", "BARS", "BID", "ASK", "CSV", "DATA", "DAT", "DATASET", "EXPORT", "FULL", "HISTORICAL",
      "HISTORY", "LAST", "MINUTE", "MT", "NT", "OHLC", "OHLCV", "PRICES", "SAMPLE", "TEST", "TRADES", "UTC",
-     "NEW", "COPY", "FINAL", "RAW")
+     "NEW", "COPY", "FINAL", "RAW", "ADJ", "MID")
 )  # fmt: skip
 _MAX_SCANNED = 2_000_000
 _RTYPES = {"33": "1min", "34": "1h", "35": "1d"}
@@ -80,6 +90,8 @@ class Concluded:
         What the file can mean in several ways, with the options that settle it.
     timeframe_shown : bool
         Whether the user or the file says how long its bars are.
+    days_or_minutes : bool
+        Whether it has one bar a symbol, at midnight, and nothing shows whether that is a day.
     """
 
     path: str
@@ -87,6 +99,7 @@ class Concluded:
     findings: tuple[Finding, ...] = ()
     questions: tuple[str, ...] = ()
     timeframe_shown: bool = True
+    days_or_minutes: bool = False
 
 
 @dataclass
@@ -147,11 +160,13 @@ def conclude(begin: Beginning, spec: IngestSpec) -> Concluded:
         return Concluded(begin.path, work.spec, tuple(work.findings), tuple(work.questions))
     _symbol(work)
     _volume(work)
+    _none_traded(work)
     _numbers(work)
     _stamp_format(work)
     _exchange_and_zone(work)
     shown = _timeframe(work)
-    return Concluded(begin.path, work.spec, tuple(work.findings), tuple(work.questions), shown)
+    unclear = not shown and _at_midnight(work)
+    return Concluded(begin.path, work.spec, tuple(work.findings), tuple(work.questions), shown, unclear)
 
 
 def _layout(work: _Work) -> None:
@@ -233,7 +248,20 @@ def _one_column_of_stamps(work: _Work) -> None:
         return
     alone = [k for k, values in zip(at, (date, time), strict=True) if len(formats_of(values)) == 1]
     for k in alone[:1] if not is_time_alone(time) else [at[0]] if formats_of(date) else []:
+        if k == at[0] and is_date_alone(date) and _several_a_date(work, at):
+            names = "+".join(work.names[j] for j in at)
+            work.questions.append(
+                f"dates stand beside several times of day each ({date[0]} {time[0]}), which no format reads: "
+                f"give one, as in --map 'ts={names}' --time-format '%Y%m%d %H%M', or write times as 09:30"
+            )
+            return
         _map(work, "ts", (work.names[k],), "it holds whole stamps")
+
+
+def _several_a_date(work: _Work, at: Sequence[int]) -> bool:
+    """Tell whether a symbol has rows of one date at several times of day."""
+    rows = work.begin.rows[list(at)].assign(symbol=work.column("symbol"))
+    return bool(rows.drop_duplicates().duplicated(["symbol", at[0]]).any())
 
 
 def _unusual_stamps(work: _Work) -> None:
@@ -253,6 +281,12 @@ def _several_symbols(work: _Work) -> bool:
     if not several:
         return False
     symbol, roles = next(iter(several.items()))
+    if len(several) == 1 and _TICKER.fullmatch(symbol) and symbol not in _NO_TICKERS:
+        for role, name in roles.items():
+            _map(work, role, (name,), f"of {symbol}, as R's quantmod names it")
+        if work.spec.symbol is None and not work.at.get("symbol"):
+            work.take(f"--symbol {symbol}", "its columns are named after it", symbol=symbol)
+        return False
     wanted = [role for role in (*_PRICES, "volume") if role in roles or not work.at.get(role)]
     maps = " ".join(f"--map '{role}={roles.get(role, '')}'" for role in wanted)
     work.questions.append(
@@ -278,7 +312,7 @@ def _symbol(work: _Work) -> None:
     if provider is not None and provider.file and (found := re.fullmatch(provider.file, begin.stem)):
         symbol = found.groupdict().get("symbol")
         if symbol is not None and provider.name == "freqtrade":
-            symbol = symbol.replace("_", "/")
+            symbol = symbol.replace("_", "/", 1).replace("_", ":")
         symbol = symbol.upper() if symbol else None
     symbol = symbol or _ticker_in(begin.stem)
     if symbol is None and not re.search(r"[A-Za-z]{2}", begin.stem):
@@ -340,6 +374,31 @@ def _volume(work: _Work) -> None:
         _map(work, "volume", (), "no column is one; volumes are 0")
 
 
+def _none_traded(work: _Work) -> None:
+    """Take a column that is empty in all rows, as of an index, or -1, as Interactive Brokers', for none."""
+    minus = work.provider is not None and work.provider.name == "ib"
+    for target in ("volume", "vwap", "trade_count") if minus else ("volume",):
+        at = work.at.get(target, ())
+        if target in work.spec.columns or len(at) != 1:
+            continue
+        begun = list(dict.fromkeys(str(value) for value in work.begin.rows[at[0]]))
+        empty = all(map(_is_missing, begun))
+        if not (empty or (minus and all(map(_is_minus_one, begun)))):
+            continue
+        rest = _texts_of(work, at)
+        if rest is not None and all((_is_missing if empty else _is_minus_one)(text) for text in rest):
+            why = f"{work.names[at[0]]} is {'empty' if empty else '-1'} in all rows"
+            _map(work, target, (), f"{why}; volumes are 0" if target == "volume" else why)
+
+
+def _is_missing(text: str) -> bool:
+    return text.strip().lower() in MISSING
+
+
+def _is_minus_one(text: str) -> bool:
+    return re.fullmatch(r"-1(\.0*)?", text.strip()) is not None
+
+
 def _all_zero(column: pd.Series) -> bool:
     numbers = pd.to_numeric(column, errors="coerce")
     return bool((numbers == 0).all())
@@ -395,6 +454,12 @@ def _stamp_format(work: _Work) -> None:
     if work.short_clocks:
         _short_clocks(work, texts)
         return
+    example = half_clock(texts) if len(set(work.texts("symbol"))) < 2 else None
+    if example is not None:
+        work.questions.append(
+            f"clocks go from 12 to 1 within a date ({example}) and say neither AM nor PM: write the file "
+            "anew with hours of 0 to 23"
+        )
     found = formats_of(texts)
     if len(found) > 1:
         found = formats_of([*texts, *_all_stamps(work)])
@@ -434,20 +499,28 @@ def _all_read(texts: Sequence[str], time_format: str) -> bool:
 
 def _all_stamps(work: _Work) -> list[str]:
     """Return the stamps of the whole text, each once: one of them may show which is the day."""
-    begin, at = work.begin, work.at["ts"]
-    if begin.delimiter is None:
-        return []
+    return _texts_of(work, work.at["ts"]) or []
+
+
+def _texts_of(work: _Work, at: Sequence[int]) -> list[str] | None:
+    """Return what stands in a column, each text once; None if it is not known to the file's end."""
+    begin = work.begin
+    delimiter = begin.delimiter
+    if delimiter is None:
+        short = len(at) == 1 and len(begin.rows) < MAX_LINES
+        return list(dict.fromkeys(map(str, begin.rows[at[0]]))) if short else None
     with open_binary(begin.path) as stream:
-        text = text_of(begin.path, stream, "utf-8-sig")
         try:
+            encoding = encoding_of(stream.read(4))
+            stream.seek(0)
+            text = text_of(begin.path, stream, encoding)
             given = work.spec.header or work.spec.skip is not None
-            long = text if given else as_long(text)[0]
-            lines = islice(long, begin.skip, _MAX_SCANNED)
-            records = (line.replace('"', "").rstrip("\r\n").split(begin.delimiter) for line in lines)
+            lines = islice(text if given else as_long(text)[0], begin.skip, _MAX_SCANNED)
+            records = (fields_of(line, delimiter) for line in lines)
             found = {" ".join(r[k] for k in at): None for r in records if len(r) == begin.rows.shape[1]}
+            return list(found) if next(text, None) is None else None
         except (UnicodeDecodeError, OSError, EOFError):
-            return []
-    return list(found)
+            return None
 
 
 def _exchange_and_zone(work: _Work) -> None:
@@ -506,6 +579,16 @@ def _timeframe(work: _Work) -> bool:
     return True
 
 
+def _at_midnight(work: _Work) -> bool:
+    """Tell whether each symbol has one stamp, at midnight in UTC or where the exchange is."""
+    first = _first_rows(work, "1min")
+    if first is None or not len(first.stamps) or len(np.unique(first.stamps)) > 1:
+        return False
+    zones = ("UTC", work.spec.timezone or "UTC", time_zone(_exchange_of(work)))
+    moment = timestamps(first.stamps[:1])
+    return any(not moment.tz_convert(zone).tz_localize(None).asi8 % DAY_US for zone in zones)
+
+
 def _are_instants(work: _Work) -> bool:
     """Tell whether stamps say themselves what time it is: by an offset, or as counts since 1970."""
     stamps = work.column("ts")
@@ -525,6 +608,8 @@ def _said(work: _Work) -> str | None:
                 value = values.pop()
                 return _RTYPES.get(value) if name == "rtype" else timeframe_in(value)
     provider, stem = work.provider, work.begin.stem
+    if provider is not None and (folder := re.search(r"[/\\](day|minute)_aggs", work.begin.path)):
+        return timeframe_in(folder.group(1))
     if provider is not None and provider.file and (found := re.fullmatch(provider.file, stem)):
         groups = found.groupdict()
         if groups.get("minutes"):
@@ -572,6 +657,12 @@ def settle(found: Sequence[Concluded]) -> list[Concluded]:
     # what a file's name or spacing shows holds for files of the same delivery that show nothing
     lengths = {one.spec.timeframe for one in found if one.timeframe_shown and one.spec.timeframe}
     if len(lengths) != 1:
+        unclear = next((one.path for one in found if one.days_or_minutes), None)
+        if unclear is not None:
+            raise SourceError(
+                f"{unclear}: one bar a symbol, at midnight, may be the day or a minute: give --timeframe 1d "
+                "or --timeframe 1min; nothing was written"
+            )
         return list(found)
     length = lengths.pop()
     return [

@@ -185,9 +185,10 @@ def _batches(
         chunk = _plain_chunk(layout, columns, block, rows, lines.numbers)
         if chunk is None:
             records = _records(layout.source, block, columns.delimiter)
-            blanks = [k for k, record in enumerate(records, start=taken + 1) if not record]
+            nothing: tuple[list[str], ...] = ([], [""] * len(columns.names))
+            blanks = [k for k, record in enumerate(records, start=taken + 1) if record in nothing]
             lines.numbers.blanks.extend(blanks)
-            found = [record for record in records if record]
+            found = [record for record in records if record not in nothing]
             if rows == 0 and found:
                 _check_header(layout.source, columns.names, found)
             if found:
@@ -212,6 +213,9 @@ def _plain_chunk(
     text = "".join(block).encode()
     width = len(columns.names)
     if not _is_plain(np.frombuffer(text, dtype=np.uint8), len(block), width, ord(columns.delimiter)):
+        return None
+    without = columns.delimiter.encode() * (width - 1)  # as Excel writes rows of which nothing is left
+    if text.startswith((without + b"\n", without + b"\r")) or b"\n" + without in text:
         return None
     names = [str(k) for k in range(width)]
     table = read_table(

@@ -17,6 +17,7 @@ from whatif.errors import SourceError
 from whatif.lake import BARS
 from whatif.pins import LakeLocation, all_of, current_pin, equal, has_rows, of_timeframe, read_arrow
 from whatif.sources.base import Source
+from whatif.sources.beginning import is_prose
 from whatif.sources.chunk import NoRowsError
 from whatif.sources.conclude import Concluded, Finding, conclude, settle
 from whatif.sources.contract import checked_chunks, checked_parts
@@ -119,18 +120,23 @@ def looked_at(paths: Sequence[str | Path], spec: IngestSpec) -> tuple[Sequence[C
             files, left_out = kind.sort_out(files, own, spec)
             notes += left_out
     files = tuple(one for file in files for one in _opened(file, spec))
-    about = [file for file in files if _is_about(file) and file not in {str(path) for path in paths}]
-    if about and len(about) < len(files):
-        files = tuple(file for file in files if file not in about)
-        notes += (f"left out, by its name no data: {', '.join(about)}",)
+    named = {str(path) for path in paths}
+    for words, is_other in (("by its name no data", _is_about), ("it is no table", is_prose)):
+        others = [file for file in files if file not in named and is_other(file)] if len(files) > 1 else []
+        if others and len(others) < len(files):
+            files = tuple(file for file in files if file not in others)
+            notes += (f"left out, {words}: {', '.join(others)}",)
     return [concluded(file, spec) for file in files], notes
 
 
-_ABOUT = re.compile(r"(?i)(.*[/\\:])?(readme|licen[cs]e|changelog|disclaimer)(\.(txt|md|rst|html?))?")
+_ABOUT = re.compile(
+    r"(?i)(.*[/\\:])?((readme|licen[cs]e|changelog|disclaimer)(\.(txt|md|rst|html?))?"
+    r"|[^/\\:]+-\d+[mhd]-(mark|index|premiumIndex|funding_rate)\.(feather|parquet|json(\.gz)?))"
+)
 
 
 def _is_about(path: str) -> bool:
-    """Tell whether a file is by its name one that tells of others: README.txt, LICENSE."""
+    """Tell whether a file is by its name one that tells of others: README.txt, LICENSE, freqtrade's marks."""
     return _ABOUT.fullmatch(path) is not None
 
 

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from whatif.errors import SourceError
 from whatif.typing import BoolArray, FloatArray
 
-MISSING = frozenset({"", "nan", "na", "n/a", "null", "none", "-", "<na>"})
+MISSING = frozenset({"", "nan", "na", "n/a", "null", "none", "-", "--", "<na>"})
 """What stands for no value, in any case."""
 
 THOUSANDS = (".", ",", "'", " ", "_")

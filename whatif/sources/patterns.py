@@ -162,6 +162,8 @@ def with_whole_clocks(text: pd.Series, time_format: str) -> pd.Series:
     short = (lengths < digits).to_numpy(dtype=bool, na_value=False)
     if not short.any() or not digits - 1 <= lengths.max() <= digits:
         return text
+    if clocks.str.fullmatch(r"0\d+").any():  # whoever writes zeros loses none
+        return text
     whole = text.str.replace(r" \d{1,6}$", " ", regex=True) + clocks.str.zfill(digits)
     return text.where(~short, whole)
 
@@ -183,13 +185,13 @@ DAY_COUNTS = {"days_1900": "1899-12-30", "days_1904": "1904-01-01"}
 _DATES = (
     "%Y-%m-%d", "%Y/%m/%d", "%Y.%m.%d", "%Y%m%d", "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%m-%d-%Y",
     "%d.%m.%y", "%d/%m/%y", "%m/%d/%y", "%d-%b-%Y", "%d %b %Y", "%b %d, %Y", "%b %d %Y", "%d-%b-%y",
-    "%d %B %Y", "%B %d, %Y", "%a %b %d %Y", "%Y%m%d%H%M%S", "%Y%m%d%H%M", "%Y-%m-%d-%H-%M",
+    "%d %B %Y", "%B %d, %Y", "%a %b %d %Y", "%d%b%Y", "%Y%m%d%H%M%S", "%Y%m%d%H%M", "%Y-%m-%d-%H-%M",
     "%G-W%V-%u",
 )  # fmt: skip
 _CLOCKS = (
     "", " %H:%M", " %H:%M:%S", " %H:%M:%S.%f", " %H-%M", " %H-%M-%S", " %H.%M", " %H%M", " %H%M%S",
-    " %I:%M %p", " %I:%M:%S %p", " %I:%M%p", "T%H:%M", "T%H:%M:%S", ", %H:%M", ", %I:%M %p", ";%H:%M:%S",
-    " %H:%M:%S,%f",
+    " %I:%M %p", " %I:%M:%S %p", " %I:%M%p", " %I-%p", "T%H:%M", "T%H:%M:%S", ", %H:%M", ", %I:%M %p",
+    ";%H:%M:%S", " %H:%M:%S,%f", ":%H:%M:%S",
     "D%H:%M:%S.%f", " 0D%H:%M:%S.%f", " %H:%M:%S GMT%z", " %H:%M:%S.%f GMT%z",
     " %H:%M:%S%z", " %H:%M:%S %z", " %H:%M %z", " %H:%M:%S %Z", " %H:%M %Z",
 )  # fmt: skip

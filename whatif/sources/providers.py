@@ -92,8 +92,11 @@ class Provider:
 
 
 _OHLC = ("open", "high", "low", "close")
+_FREQTRADE = r"(?P<symbol>[A-Z0-9]+_[A-Z0-9]+(_[A-Z0-9]+)?)-(?P<timeframe>\d+[mhd])(-(spot|futures))?"
 PROVIDERS = (
     Provider("binance", columns=_KLINE, exchange=ALWAYS),
+    Provider("binance", header=("open time", "close time", "base asset volume"), exchange=ALWAYS,
+             file=r"(?P<symbol>[A-Z0-9]+_[A-Z0-9]+)-(?P<timeframe>\d+[a-z])-[\d-]+"),
     Provider("binance", header=("open time", "close time", "quote volume"), exchange=ALWAYS),
     Provider("binance", header=("open time", "close time", "quote asset volume"), exchange=ALWAYS),
     Provider("cryptodatadownload", above="cryptodatadownload", exchange=ALWAYS, timezone="UTC"),
@@ -127,8 +130,8 @@ PROVIDERS = (
              time_format="%m/%d/%Y"),
     Provider("kdb", header=("date", "sym", "time"), mapping={"symbol": "sym"}),
     Provider("databento", header=("ts event", "rtype", "publisher id", "instrument id"), price_unit=1e9),
-    Provider("freqtrade", header=("date", *_OHLC, "volume"), exchange=ALWAYS,
-             file=r"(?P<symbol>[A-Z0-9]+_[A-Z0-9]+)(_[A-Z]+)?-(?P<timeframe>\d+[mhd])(-\w+)?"),
+    Provider("freqtrade", header=("date", *_OHLC, "volume"), exchange=ALWAYS, file=_FREQTRADE),
+    Provider("freqtrade", columns=("timestamp", *_OHLC, "volume"), exchange=ALWAYS, file=_FREQTRADE),
     Provider("kraken", columns=("timestamp", *_OHLC, "volume", "trades"), exchange=ALWAYS,
              file=rf"(?P<symbol>[A-Z0-9]+)_{_MINUTES}"),
     Provider("coinapi", header=("time period start", "price open", "volume traded"), exchange=ALWAYS),

@@ -138,6 +138,8 @@ def spacing_fault(first: FirstRows, layout: Layout, misplaced: int, rows: int) -
 
 def _longer_than_days(gaps: IntArray) -> str | None:
     usual = int(np.median(gaps)) if len(gaps) >= _MIN_GAPS else 0
+    if len(gaps) > 1 and gaps.min() >= _LONGEST_DAY_GAP:
+        usual = int(gaps.min())
     if usual < _LONGEST_DAY_GAP:
         return None
     return (

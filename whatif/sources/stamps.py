@@ -96,9 +96,37 @@ def clock_digits(dates: Sequence[str], clocks: Sequence[str]) -> int:
     if not lengths or not all(clock.isdecimal() for clock in clocks) or not 3 <= max(lengths) <= 6:
         return 0
     digits = 4 if max(lengths) <= 4 else 6
+    if any(clock[0] == "0" and len(clock) > 1 for clock in clocks):  # whoever writes zeros loses none
+        return 0
     whole = [clock.zfill(digits) for clock in clocks]
     fit = all(int(c[:2]) < 24 and int(c[2:4]) < 60 and int(c[4:] or 0) < 60 for c in whole)
     return digits if fit and lengths != {digits} else 0
+
+
+_HOUR = re.compile(r"(.*\d.*?)[ T;,](\d{1,2}):\d{2}(?::\d{2})?(?:\.\d+)?")
+
+
+def half_clock(stamps: Sequence[str]) -> str | None:
+    """Return two stamps between which a clock of 12 hours went on from 12:59 to 1:00; None if none did.
+
+    No hour is then above 12, and a date of a file that is in order has 1:00 behind 12:59.
+
+    Parameters
+    ----------
+    stamps : sequence of str
+        As a file has them.
+    """
+    before: tuple[str, int, str] | None = None
+    found = None
+    for stamp in stamps:
+        parts = _HOUR.fullmatch(stamp.strip())
+        if parts is None or not 1 <= int(parts[2]) <= 12:
+            return None
+        now = (parts[1], int(parts[2]), stamp)
+        if before is not None and before[0] == now[0] and {before[1], now[1]} == {12, 1}:
+            found = found or f"{before[2]}, {stamp}"
+        before = now
+    return found
 
 
 def is_date_alone(values: Sequence[str]) -> bool:

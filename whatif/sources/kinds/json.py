@@ -129,6 +129,8 @@ def _rows(found: Any) -> list[Any]:
         return _rows_of_object(found)
     if not isinstance(found, Sequence) or isinstance(found, str) or not found:
         return []
+    if all(isinstance(row, Mapping) for row in found):
+        found = [_flat(row) for row in found]
     for kind in (list, Mapping):
         if all(isinstance(row, kind) for row in found) and not any(
             _nested(value) for row in found for value in (row.values() if isinstance(row, Mapping) else row)
@@ -137,8 +139,44 @@ def _rows(found: Any) -> list[Any]:
     return _only([rows for value in found if (rows := _rows(value))])
 
 
+def _flat(row: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return a row with what stands in an object of its own, as Databento's `hd`, beside the rest."""
+    inner = {name: value for name, value in row.items() if isinstance(value, Mapping)}
+    pairs = [(name, value) for name, value in row.items() if name not in inner]
+    if not inner or len(pairs) < _FIELDS - 1:
+        return row
+    pairs += [pair for value in inner.values() for pair in value.items()]
+    flat = dict(pairs)
+    return flat if len(flat) == len(pairs) else row
+
+
+def _columns_of(found: Mapping[str, Any]) -> dict[str, list[Any]]:
+    """Return the lists of plain values in an object, and in objects in it: Yahoo's stamps and quotes."""
+    columns: dict[str, list[Any]] = {}
+    for name, value in found.items():
+        inner = value[0] if isinstance(value, list) and len(value) == 1 else value
+        if isinstance(inner, Mapping):
+            columns = {**_columns_of(inner), **columns}
+        elif isinstance(value, list) and not any(map(_nested, value)):
+            columns[name] = value
+    return columns
+
+
+def _stamped_columns(found: Mapping[str, Any]) -> list[Any]:
+    """Return rows of columns that stand in objects beside a list of stamps as long as they are."""
+    stamps = found.get("timestamp")
+    if not isinstance(stamps, list) or any(map(_nested, stamps)):
+        return []
+    columns = {name: value for name, value in _columns_of(found).items() if len(value) == len(stamps)}
+    if len(columns) < _FIELDS:
+        return []
+    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+
+
 def _rows_of_object(found: Mapping[str, Any]) -> list[Any]:
     lists = {name: value for name, value in found.items() if isinstance(value, list)}
+    if len(lists) < _FIELDS and (rows := _stamped_columns(found)):
+        return rows
     of_columns = len({len(value) for value in lists.values()}) == 1 and len(lists) >= _FIELDS
     if of_columns and not any(_nested(value) for column in lists.values() for value in column):
         return [dict(zip(lists, row, strict=True)) for row in zip(*lists.values(), strict=True)]
@@ -171,6 +209,9 @@ def _symbol_of(found: Any) -> str | None:
             return value
         if isinstance(value, Mapping) and bare_name(name) in ("meta", "meta data"):
             return _symbol_of(value)
+        inner = value[0] if isinstance(value, list) and len(value) == 1 else value
+        if isinstance(inner, Mapping) and bare_name(name) in ("chart", "result"):
+            return _symbol_of(inner)
     return None
 
 
