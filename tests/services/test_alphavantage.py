@@ -225,6 +225,40 @@ def test_minutes_are_asked_by_month_and_no_month_twice(
     assert (again.came, again.landed) == (2, 2)
 
 
+def test_a_month_that_began_with_a_weekend_is_not_asked_for(
+    service: Service, lake_home: LakeLocation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from datetime import date
+
+    def in_sessions(asked: dict[str, str]) -> Answer:
+        return minutes(asked) if asked["month"] < "2024-09" else {"Error Message": NO_CALL}
+
+    service.answers["TIME_SERIES_INTRADAY"] = in_sessions
+    # 1 September 2024 is a Sunday
+    monkeypatch.setattr(AlphaVantageBars, "_last", lambda _: date(2024, 9, 1))
+    wanted = source(service, timeframe="5min", start="2024-08")
+    assert ingest(wanted, location=lake_home).landed == 2
+    assert [one["month"] for one in service.asked] == ["2024-08"]
+
+
+def test_a_month_that_is_answered_without_bars_is_asked_for_again(
+    service: Service, lake_home: LakeLocation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from datetime import date
+
+    def empty(asked: dict[str, str]) -> Answer:
+        return {**minutes(asked), "Time Series (5min)": {}}
+
+    monkeypatch.setattr(AlphaVantageBars, "_last", lambda _: date(2024, 2, 20))
+    wanted = source(service, timeframe="5min", start="2024-01")
+    service.first = [minutes({"adjusted": "false", "symbol": "IBM", "interval": "5min", "month": "2024-01"})]
+    service.answers["TIME_SERIES_INTRADAY"] = empty
+    assert ingest(wanted, location=lake_home).landed == 2
+    service.answers["TIME_SERIES_INTRADAY"] = minutes
+    assert ingest(wanted, location=lake_home).landed == 2
+    assert [one["month"] for one in service.asked] == ["2024-01", "2024-02", "2024-02"]
+
+
 def test_the_command_says_what_landed(
     service: Service, lake_home: LakeLocation, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -464,6 +498,34 @@ def test_news_come_page_by_page(
     }
     with pytest.raises(SourceError, match="2 articles about IBM of the minute 2024-01-02 09:00"):
         ingest_news(source(service, start="2024-01-02"), lake_home)
+
+
+@pytest.mark.parametrize(("fewest", "requests"), [(50, 4), (7, 25)])
+def test_all_news_come_to_a_key_that_is_answered_fewer_than_were_asked_for(
+    service: Service, lake_home: LakeLocation, monkeypatch: pytest.MonkeyPatch, fewest: int, requests: int
+) -> None:
+    # 3 articles a minute in 48 minutes, 144 in all; of a page all but those of its last minute are behind it
+    many = [article(f"20240102T09{k // 3:02}{k % 3:02}") for k in range(144)]
+    monkeypatch.setattr(f"{__name__}.NEWS", many)
+
+    def some(asked: dict[str, str]) -> Answer:
+        answer = news(asked)
+        return {**answer, "feed": answer["feed"][:fewest]} if "feed" in answer else answer
+
+    service.answers["NEWS_SENTIMENT"] = some
+    report = ingest_news(source(service, start="2024-01", end="2024-01"), lake_home)
+    assert (report.came, report.landed, len(items(lake_home))) == (144, 144, 144)
+    assert len(service.asked) == requests
+
+
+def test_a_minute_with_more_news_than_a_key_is_answered_is_said(
+    service: Service, lake_home: LakeLocation
+) -> None:
+    page = [article(f"20240102T0900{k:02}") for k in range(50)]
+    service.answers["NEWS_SENTIMENT"] = lambda _: {"items": "50", "feed": page}
+    with pytest.raises(SourceError, match="50 articles about IBM of the minute 2024-01-02 09:00"):
+        ingest_news(source(service, start="2024-01-02"), lake_home)
+    assert not has_rows(lake_home, "news_sentiment")
 
 
 @pytest.mark.parametrize(

@@ -136,6 +136,21 @@ def test_revisions_are_exported_once_and_the_later_one_stands(
     assert "revision r2: 1 files there already" in again.notes
 
 
+def test_pages_are_followed_and_a_revision_that_was_revoked_is_told(exchange: Exchange) -> None:
+    text = ROWS.format(day=2, close=10)
+    listed = "list_data_set_revisions"
+    revoked = revision("r1", 1, Revoked=True, RevocationComment="the wrong day")
+    exchange.stub.add_response(listed, {"Revisions": [revoked], "NextToken": "more"}, {"DataSetId": SET})
+    page = {"Revisions": [revision("r2", 2)]}
+    exchange.stub.add_response(listed, page, {"DataSetId": SET, "NextToken": "more"})
+    exchange.holds("r2", AAPL=text)
+    exchange.exports("r2", "COMPLETED", AAPL=text)
+    folders, notes = source().fetch()
+    exchange.stub.assert_no_pending_responses()
+    assert folders == [f"s3://market/dx/{SET}/r2/"]
+    assert any("revision r1 is left out, revoked: the wrong day" in note for note in notes)
+
+
 def test_what_is_wanted_is_named(exchange: Exchange, lake_home: LakeLocation) -> None:
     every = [revision("r1", 1), revision("r2", 3), revision("r3", 5, Finalized=False)]
     text = ROWS.format(day=2, close=10)

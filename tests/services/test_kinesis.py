@@ -276,6 +276,17 @@ def test_an_iterator_that_expires_is_asked_for_anew_behind_the_last_record(
     assert stub.asked[1]["StartingSequenceNumber"] == "1"
 
 
+def test_an_answer_without_records_is_no_end_while_the_shard_is_behind(
+    monkeypatch: pytest.MonkeyPatch, lake_home: LakeLocation
+) -> None:
+    # docs.aws.amazon.com, GetRecords: it may return no records although there are some further on
+    quiet = {"Records": [], "MillisBehindLatest": 60_000, "NextShardIterator": "n"}
+    end = {**quiet, "MillisBehindLatest": 0}
+    of_stub(monkeypatch, quiet, page(1), quiet, quiet, page(2), end)
+    report = ingest(KinesisStream(stream="bars"), location=lake_home)
+    assert (report.came, report.landed) == (2, 2)
+
+
 @pytest.mark.parametrize(
     ("answers", "said"),
     [

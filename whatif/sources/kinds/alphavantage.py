@@ -25,9 +25,10 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pyarrow as pa
 
-from whatif.calendars import canonical_exchange
+from whatif.calendars import canonical_exchange, known_schedule
 from whatif.domain import broken_symbol, canonical_timeframe
 from whatif.errors import SourceError, StudyError
+from whatif.exchanges import known_dates
 from whatif.masking import MASK, masked
 from whatif.sources.base import Source
 from whatif.sources.chunk import Chunk, Layout
@@ -72,7 +73,10 @@ _ASSETS = {"common stock": "equity", "etf": "fund"}
 """Kind of asset, as the service calls it → asset class."""
 
 _ARTICLES = 1_000
-"""Articles that an answer of news has, at most."""
+"""Articles that an answer of news has, at most, and is asked for."""
+
+_FEWEST_ARTICLES = 50
+"""Articles that it has if fewer are allowed to a key: what is documented as its default."""
 
 _MINUTE = "%Y%m%dT%H%M"
 """How NEWS_SENTIMENT is asked for a time, UTC; its answers have seconds too."""
@@ -302,7 +306,9 @@ class AlphaVantageBars(Source):
     def news(self) -> Iterator[tuple[str, list[dict[str, Any]]]]:
         """Yield the articles about each symbol by NEWS_SENTIMENT, a page for each request, oldest first.
 
-        Of an article stays what it says of that symbol. Days are of UTC, as its stamps are.
+        Of an article stays what it says of that symbol. Days are of UTC, as its stamps are. A key may be
+        answered fewer articles than were asked for, so that how long a page is does not show that it is the
+        last: one that brings nothing new does. An article that comes again with the next page is left out.
         """
         self._check()
         first = _today().replace(day=1) if self.start is None else self._first()
@@ -310,17 +316,18 @@ class AlphaVantageBars(Source):
         end = min(datetime.now(UTC), datetime.combine(until, datetime.max.time(), UTC))
         for symbol in self.symbols:
             begin: datetime | None = datetime.combine(first, datetime.min.time(), UTC)
+            known: set[tuple[str, str]] = set()
             while begin is not None and begin <= end:
                 asked = {"time_from": f"{begin:{_MINUTE}}", "time_to": f"{end:{_MINUTE}}"}
                 answer = self._service.ask(
                     function="NEWS_SENTIMENT", tickers=symbol, sort="EARLIEST", limit=str(_ARTICLES), **asked
                 )
                 feed = _rows(answer, "feed", "NEWS_SENTIMENT", symbol)
-                yield (
-                    f"{self.label}:NEWS_SENTIMENT:{symbol}:{asked['time_from']}",
-                    _about_symbol(feed, symbol),
-                )
-                begin = _next_page(feed, symbol, begin)
+                new = {key: one for one in feed if (key := _known_by(one)) not in known}
+                page = f"{self.label}:NEWS_SENTIMENT:{symbol}:{asked['time_from']}"
+                yield page, _about_symbol(list(new.values()), symbol)
+                known |= new.keys()
+                begin = _next_page(feed, bool(new), symbol, begin)
 
     def overviews(self) -> Iterator[dict[str, Any]]:
         """Yield what each symbol is, by OVERVIEW: name, description, kind of asset, sector and industry."""
@@ -356,16 +363,24 @@ class AlphaVantageBars(Source):
         return self._chunk(part, symbol, rows, max((ts[:10] for ts in rows), default=checkpoint))
 
     def _months(self, part: str, symbol: str, first: date, last: date) -> Iterator[Chunk]:
-        """Yield a chunk for each month; its checkpoint is its last day, or the last that is over."""
+        """Yield a chunk for each month; its checkpoint is its last day, or the last that is over.
+
+        A month of which no session is over is not asked for, since the service calls that a mistake; one
+        that is answered without bars is asked for again.
+        """
         interval = _INTERVALS[self._timeframe]
         month = first.replace(day=1)
         while month <= last:
+            until = month.replace(day=calendar.monthrange(month.year, month.month)[1])
+            if not self._has_sessions(max(first, month), min(until, last)):
+                yield self._chunk(part, symbol, {}, min(until, last).isoformat())
+                month = until + timedelta(days=1)
+                continue
             answer = self._service.ask(
                 function="TIME_SERIES_INTRADAY", symbol=symbol, interval=interval, month=f"{month:%Y-%m}",
                 adjusted="false", extended_hours="true", outputsize="full", datatype="json",
             )  # fmt: skip
             rows = _series(answer, symbol, interval)
-            until = month.replace(day=calendar.monthrange(month.year, month.month)[1])
             other = next((ts for ts in rows if not month <= _day(symbol, ts) <= until), None)
             if other is not None:
                 raise SourceError(
@@ -373,8 +388,14 @@ class AlphaVantageBars(Source):
                     "try again"
                 )
             rows = {ts: row for ts, row in rows.items() if first <= _day(symbol, ts) <= last}
-            yield self._chunk(part, symbol, rows, min(until, last).isoformat())
+            yield self._chunk(part, symbol, rows, min(until, last).isoformat() if rows else None)
             month = until + timedelta(days=1)
+
+    def _has_sessions(self, first: date, last: date) -> bool:
+        """Tell whether the exchange was open on a day, or its calendar does not know those days."""
+        begin, end = known_dates(canonical_exchange(self.exchange))
+        known = begin <= first and last <= end
+        return not known or bool(len(known_schedule(canonical_exchange(self.exchange), first, last)))
 
     def _chunk(
         self, part: str, symbol: str, rows: Mapping[str, Mapping[str, str]], checkpoint: str | None
@@ -533,9 +554,15 @@ def _about_symbol(feed: Sequence[Mapping[str, Any]], symbol: str) -> list[dict[s
     return found
 
 
-def _next_page(feed: Sequence[Mapping[str, Any]], symbol: str, begin: datetime) -> datetime | None:
-    """Return the minute that the next request begins with; None behind the last page."""
-    if len(feed) < _ARTICLES:
+def _known_by(article: Mapping[str, Any]) -> tuple[str, str]:
+    return str(article.get("url")), str(article.get("time_published"))
+
+
+def _next_page(
+    feed: Sequence[Mapping[str, Any]], brings_new: bool, symbol: str, begin: datetime
+) -> datetime | None:
+    """Return the minute that the next request begins with, the last one's; None behind the last page."""
+    if not feed:
         return None
     try:
         last = max(datetime.fromisoformat(str(one.get("time_published"))).replace(tzinfo=UTC) for one in feed)
@@ -544,12 +571,14 @@ def _next_page(feed: Sequence[Mapping[str, Any]], symbol: str, begin: datetime) 
             f"Alpha Vantage answered an article about {symbol} without a time: {error}"
         ) from None
     last = last.replace(second=0)
-    if last <= begin:
+    if brings_new and last > begin:
+        return last
+    if last <= begin and len(feed) >= min(_ARTICLES, _FEWEST_ARTICLES):
         raise SourceError(
-            f"Alpha Vantage has {_ARTICLES:,} articles about {symbol} of the minute {begin:%Y-%m-%d %H:%M} "
+            f"Alpha Vantage has {len(feed):,} articles about {symbol} of the minute {begin:%Y-%m-%d %H:%M} "
             "and answers no more: give a later --start, or an earlier --end"
         )
-    return last
+    return None
 
 
 def _rows(answer: Mapping[str, Any], name: str, function: str, symbol: str) -> list[dict[str, Any]]:

@@ -101,7 +101,8 @@ class DataExchange(FetchedFiles):
             raise SourceError(f"option wait={self.wait} is no time: give seconds above 0")
         folders, notes = [], []
         with self._spoken():
-            for one in self._wanted():
+            every = self._every_revision()
+            for one in self._wanted(every):
                 folder = f"{prefix}{self.data_set}/{one['Id']}/"
                 assets = self._assets(one)
                 if self._missing(bucket, folder, assets):
@@ -112,6 +113,11 @@ class DataExchange(FetchedFiles):
                 else:
                     notes.append(f"revision {one['Id']}: {len(assets):,} files there already")
                 folders.append(f"s3://{bucket}/{folder}")
+        revoked = [one for one in every if one.get("Revoked")]
+        notes += [
+            f"revision {one['Id']} is left out, {_state(one)}: what it brought, whatif forget takes back"
+            for one in revoked
+        ]
         return folders, notes
 
     def _spoken(self) -> Any:
@@ -126,8 +132,8 @@ class DataExchange(FetchedFiles):
         found = self._pages("list_data_set_revisions", "Revisions", DataSetId=self.data_set)
         return sorted(found, key=lambda one: (one["CreatedAt"], one["Id"]))
 
-    def _wanted(self) -> list[Mapping[str, Any]]:
-        every, since = self._every_revision(), self._since()
+    def _wanted(self, every: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+        since = self._since()
         known = {one["Id"]: one for one in every}
         for name in self.revision:
             if name not in known:
