@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import pickle
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -45,6 +47,7 @@ from whatif.pins import (
     one_of,
     open_table,
     read_arrow,
+    table_names,
     tagged_pin,
 )
 from whatif.pins.integrity import checksum_fault, local_path
@@ -141,6 +144,65 @@ def test_a_file_written_in_any_pieces_has_its_checksums(tmp_path, monkeypatch: p
                 stream.write(bytes([number + 1]) * length)
         assert checksum_fault(path) == ""
         assert path.stat().st_size == sum(pieces)
+
+
+def files_of(lake: LakeLocation) -> set[str]:
+    return {str(path.relative_to(lake.warehouse)) for path in lake.warehouse.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("name", [".parquet", ".avro", ".staged"])
+def test_a_disk_that_is_full_keeps_nothing_of_a_commit(lake, monkeypatch, name: str) -> None:
+    spec = PAIRS
+    create_tables(None, lake, [spec])
+    rows = pa.Table.from_pylist([{"k": "a", "n": 1, "v": [1.0]}], schema=ARROW)
+    append_arrow(lake, spec, rows)
+    before, at = files_of(lake), current_pin(lake, "pairs")
+    full = OSError(errno.ENOSPC, "No space left on device")
+    if name == ".staged":
+        whole = Path.write_bytes
+
+        def write_bytes(path: Path, data: bytes) -> int:
+            if path.suffix == name:
+                whole(path, data[:3])
+                raise full
+            return whole(path, data)
+
+        monkeypatch.setattr(Path, "write_bytes", write_bytes)
+    else:
+        write = local_tables._SummedStream.write
+
+        def write_some(stream: Any, data: Any) -> int:
+            write(stream, data)
+            if stream._path.suffix == name:
+                raise full
+            return len(data)
+
+        monkeypatch.setattr(local_tables._SummedStream, "write", write_some)
+    more = pa.Table.from_pylist([{"k": "b", "n": 2, "v": [2.0]}], schema=ARROW)
+    for change in (append_arrow, upsert_arrow):
+        with pytest.raises((LakeError, OSError), match=r"disk is full|No space left"):
+            change(lake, spec, more)
+        assert files_of(lake) == before
+        assert current_pin(lake, "pairs") == at
+    if name == ".staged":  # a table that cannot be begun is none
+        with pytest.raises((LakeError, OSError), match=r"disk is full|No space left"):
+            create_tables(None, lake, [replace(PAIRS, name="others")])
+        assert table_names(lake) == ["pairs"]
+    monkeypatch.undo()
+    upsert_arrow(lake, spec, more)
+    assert sorted(read_arrow(current_pin(lake, "pairs"), ["n"])["n"].to_pylist()) == [1, 2]
+
+
+def test_a_commit_stands_though_its_hint_cannot_be_written(lake, monkeypatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    create_tables(None, lake, [PAIRS])
+    monkeypatch.setattr(local_tables, "set_hint", full)
+    append_arrow(lake, PAIRS, pa.Table.from_pylist([{"k": "a", "n": 1, "v": [1.0]}], schema=ARROW))
+    assert read_arrow(current_pin(lake, "pairs"), ["n"])["n"].to_pylist() == [1]
+    for path in (lake.table_folder("pairs") / "metadata").glob("*.json"):
+        assert not checksum_fault(path)
 
 
 def test_values_that_hardly_repeat_get_no_dictionary(lake) -> None:

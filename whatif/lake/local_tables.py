@@ -12,7 +12,7 @@ import os
 import re
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -262,7 +262,7 @@ def upsert_locally(location: LakeLocation, spec: TableSpec, rows: pa.Table, comm
 def _put_in_place(table: Table, files: Sequence[FileScanTask], rows: pa.Table, commit: Commit) -> None:
     """Write rows in the place of files of a table, in one snapshot: no reader sees them gone."""
     with (
-        quiet(),
+        whole_or_nothing(table),
         table.transaction() as change,
         change.update_snapshot(dict(commit.properties), commit.branch).overwrite(uuid4()) as snapshot,
     ):
@@ -328,14 +328,14 @@ def replace_locally(
 ) -> None:
     """Put rows in the place of those that pass a filter, in one commit that notes properties."""
     table = _opened(location, spec.name)
-    with quiet():
+    with whole_or_nothing(table):
         table.overwrite(_ordered(spec, _given(table, spec, rows)), where, dict(properties))
 
 
 def write_files_locally(location: LakeLocation, spec: TableSpec, rows: pa.Table) -> list[DataFile]:
     """Write rows, ordered as the table is, into files that no snapshot names yet, and return these."""
     table = _opened(location, spec.name)
-    with quiet():
+    with whole_or_nothing(table):
         ordered = _ordered(spec, _given(table, spec, rows))
         return list(_dataframe_to_data_files(table.metadata, ordered, table.io))
 
@@ -345,7 +345,7 @@ def put_files_locally(
 ) -> None:
     """Put files in the place of all that a table has, in one snapshot that notes properties."""
     table = _opened(location, name)
-    with quiet(), table.transaction() as change:
+    with whole_or_nothing(table), table.transaction() as change:
         update = change.update_snapshot(snapshot_properties=dict(properties))
         made = update.fast_append() if table.current_snapshot() is None else update.overwrite()
         with made as snapshot:
@@ -359,12 +359,12 @@ def delete_locally(location: LakeLocation, name: str, rows: BooleanExpression) -
     """Delete the rows that pass a filter, in one commit."""
     table = _opened(location, name)
     if table.current_snapshot() is not None:
-        with quiet():
+        with whole_or_nothing(table):
             table.delete(rows)
 
 
 def _append(table: Table, spec: TableSpec, rows: pa.Table, commit: Commit = PLAIN) -> None:
-    with quiet():
+    with whole_or_nothing(table):
         table.append(_ordered(spec, rows), dict(commit.properties), commit.branch)
 
 
@@ -385,6 +385,23 @@ def _is_ordered(columns: pa.Table) -> bool:
             return False
         tied &= pc.equal(before, after).to_numpy()
     return True
+
+
+@contextmanager
+def whole_or_nothing(table: Table) -> Iterator[None]:
+    """Remove the files that were written for a commit that comes to nothing, as those that filled a disk."""
+    io, before = table.io, table.metadata_location
+    begun = len(io.made) if isinstance(io, SummedFileIO) else 0
+    try:
+        with quiet():
+            yield
+    except BaseException:
+        now = table.catalog.load_table(table.name()).metadata_location
+        if isinstance(io, SummedFileIO) and now == before:
+            for file in io.made[begun:]:
+                with suppress(OSError):
+                    io.delete(file)
+        raise
 
 
 @contextmanager
@@ -481,7 +498,13 @@ class FolderCatalog(NoopCatalog):
         folder = self.location.table_folder(name)
         metadata = new_table_metadata(schema, partitions, order, str(folder), dict(properties))
         (folder / "metadata").mkdir(parents=True, exist_ok=True)
-        publish(folder, 1, _json(metadata))
+        try:
+            publish(folder, 1, _json(metadata))
+        except OSError:
+            with suppress(OSError):  # of a table that is not there nothing is left
+                (folder / "metadata").rmdir()
+                folder.rmdir()
+            raise
 
     def commit_table(
         self, table: Table, requirements: tuple[TableRequirement, ...], updates: tuple[TableUpdate, ...]
@@ -514,13 +537,18 @@ class FolderCatalog(NoopCatalog):
 
 
 class SummedFileIO(PyArrowFileIO):
-    """Files of this machine, each written with Hadoop's checksum file beside it."""
+    """Files of this machine, each written with Hadoop's checksum file beside it; remembers which it made."""
+
+    def __init__(self, properties: Mapping[str, str] | None = None) -> None:
+        super().__init__(dict(properties or {}))
+        self.made: list[str] = []
 
     def new_output(self, location: str) -> PyArrowFile:
         """Return a file to be written."""
         path = local_path(location)
         if path is None:
             raise LakeError(f"{location} is no file of this machine, where the local lake is")
+        self.made.append(location)
         return _SummedFile(location, str(path), LocalFileSystem())
 
     def delete(self, location: str | InputFile | OutputFile) -> None:
@@ -607,16 +635,20 @@ def publish(folder: Path, version: int, text: str) -> Path:
     """
     target = metadata_path(folder, version)
     staged = target.with_name(f"{uuid4().hex}.staged")
+    sums = target.with_name(f"{uuid4().hex}.staged")
     data = text.encode()
-    staged.write_bytes(data)
-    try:
+    try:  # all that needs room on the disk is written before the version is there
+        staged.write_bytes(data)
+        sums.write_bytes(CHECKSUM_HEADER + checksums(data))
         os.link(staged, target)
+        sums.replace(checksum_file(target))
     except FileExistsError as error:
         raise LakeError(f"{target} was written meanwhile: run the same command again") from error
     finally:
-        staged.unlink()
-    checksum_file(target).write_bytes(CHECKSUM_HEADER + checksums(data))
-    set_hint(folder, version)
+        staged.unlink(missing_ok=True)
+        sums.unlink(missing_ok=True)
+    with suppress(OSError):  # a hint that is behind is looked on from
+        set_hint(folder, version)
     return target
 
 

@@ -23,8 +23,8 @@ from whatif.lake.local_tables import (
     drop_branch,
     metadata_version,
     publish,
-    quiet,
     set_local_properties,
+    whole_or_nothing,
 )
 from whatif.lake.lock import writer_lock
 from whatif.lake.results import RESULTS, RETURNS
@@ -182,7 +182,7 @@ def _join_files(table: Table, spec: TableSpec) -> None:
         size = {_SIZE: str(int(_file_bytes(table) * inflated))}
         metadata = table.metadata.model_copy(update={"properties": {**table.properties, **size}})
         with (
-            quiet(),
+            whole_or_nothing(table),
             table.transaction() as change,
             change.update_snapshot({JOINED: "true"}).overwrite() as made,
         ):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from whatif.errors import LakeError, nearest
 from whatif.pins.adjust import ACTIONS
 from whatif.pins.location import LakeLocation, catalog_properties
-from whatif.pins.metadata import load_table, newest_metadata, time_of_ms
+from whatif.pins.metadata import holds_anything, load_table, newest_metadata, time_of_ms
 from whatif.pins.pin import ADJUSTMENTS, FOLLOWED, Adjustment, Pin
 from whatif.pins.renames import RENAMES
 from whatif.pins.service import in_words
@@ -264,7 +264,7 @@ def table_names(location: LakeLocation) -> list[str]:
     """Return the names of the tables that there are, in order, without a JVM."""
     if location.local:
         folder = location.warehouse / location.namespace
-        return sorted(p.name for p in folder.glob("*") if (p / "metadata").is_dir())
+        return sorted(p.name for p in folder.glob("*") if holds_anything(p))
     from pyiceberg.exceptions import NoSuchNamespaceError
 
     try:

@@ -148,5 +148,11 @@ def has_data(folder: Path) -> bool:
     return next((folder / "data").rglob("*.parquet"), None) is not None
 
 
+def holds_anything(folder: Path) -> bool:
+    """Return whether a table's folder holds more than what is left of one that came to nothing."""
+    metadata = (file for file in (folder / "metadata").glob("*") if file.suffix != ".staged")
+    return next(metadata, None) is not None or has_data(folder)
+
+
 def _unreadable(table: str, location: str, fault: str) -> LakeDamagedError:
     return LakeDamagedError(f"table {table} is damaged: its metadata {location} {fault}: {_REPAIR}")
