@@ -15,9 +15,10 @@ import pytest
 import whatif
 from whatif.cli import main
 from whatif.errors import LakeError, SourceError
-from whatif.lake import QUOTES, TRADES_RAW, list_refused
+from whatif.lake import QUOTES, TRADES_RAW, create, list_refused
 from whatif.pins import LakeLocation, current_pin, open_table, read_arrow, table_exists
 from whatif.sources import IngestSpec, TicksReport, forget_ticks, ingest_ticks, make_source
+from whatif.sources.kinds import trades as kinds_trades
 from whatif.sources.kinds.trades import LakeTrades
 from whatif.workflow import ingest
 
@@ -271,6 +272,8 @@ def test_the_command_reads_ticks_and_makes_bars_of_them(lake_home, tmp_path: Pat
     assert "1 trades removed" in capsys.readouterr().out
     assert main(["ingest", "trades", "--option", "symbols=SPX"]) == 2
     assert "did you mean 'SPY'" in capsys.readouterr().err
+    assert main(["ingest", "trades", "--option", "only=TT"]) == 2
+    assert "no trade has the condition 'TT'\nhint: did you mean 'T'?" in capsys.readouterr().err
 
 
 def test_ticks_made_of_real_minutes_become_these_minutes_again(
@@ -295,12 +298,17 @@ def test_ticks_made_of_real_minutes_become_these_minutes_again(
     ticks = ticks[ticks["size"] > 0].assign(symbol="SPY", ts=lambda one: one["ts"].dt.as_unit("us"))
     pq.write_table(pa.Table.from_pandas(ticks, preserve_index=False), tmp_path / "ticks.parquet")
     other = LakeLocation(tmp_path / "other")
-    ingest_ticks([tmp_path / "ticks.parquet"], AROUND, other)
     with pytest.MonkeyPatch.context() as patch:
+        # read in parts of some rows
+        patch.setitem(create._BY_SYMBOL, "write.parquet.row-group-limit", "64")
+        ingest_ticks([tmp_path / "ticks.parquet"], AROUND, other)
         patch.setenv("WHATIF_HOME", str(tmp_path / "other"))
         ingest(make_source(LakeTrades, {"symbols": "SPY"}), location=other)
         ingest(make_source(LakeTrades, {"symbols": "SPY", "timeframe": "1h"}), location=other)
         made = whatif.read_bars(["SPY"], session="extended")
+        patch.setattr(kinds_trades, "PART_ROWS", 100)
+        again = ingest(make_source(LakeTrades, {"symbols": "SPY"}), location=other)
+        assert (again.landed, again.corrected, again.already_there) == (0, 0, len(made))
         hours = whatif.read_bars(["SPY"], timeframe="1h")
     names = ["ts", "session", "hours", "open", "high", "low", "close", "volume"]
     pd.testing.assert_frame_equal(made[names], bars.loc[bars["volume"] > 0, names].reset_index(drop=True))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import date
 from typing import Any
 
@@ -13,11 +13,25 @@ from pydantic import PrivateAttr
 from whatif.calendars import EPOCH
 from whatif.domain import DAY_US, MINUTE_US, Bars, canonical_timeframe, resample, timeframe_us
 from whatif.errors import SourceError, StudyError, nearest
-from whatif.pins import LakeLocation, Pin, all_of, current_pin, equal, has_rows, read_arrow, within
+from whatif.pins import (
+    LakeLocation,
+    Pin,
+    all_of,
+    batches,
+    current_pin,
+    has_rows,
+    held_symbols,
+    one_of,
+    parts_in_order,
+    within,
+)
 from whatif.sources.base import Source
 from whatif.sources.chunk import Chunk, Layout
 from whatif.sources.sessions import tag_bars
-from whatif.ticks import bar_kind, bars_of, trades_in
+from whatif.ticks import Trades, bar_kind, bars_in_parts, check_conditions, trades_in
+
+PART_ROWS = 1_000_000
+"""Trades of a symbol that are read at a time."""
 
 
 class LakeTrades(Source):
@@ -56,10 +70,12 @@ class LakeTrades(Source):
         except StudyError as error:
             raise SourceError(f"option timeframe: {error}") from error
         self._pin = current_pin(location, "trades_raw")
-        known = read_arrow(self._pin, ["symbol"])["symbol"].unique().to_pylist()
+        known = held_symbols(self._pin)
         for symbol in self.symbols:
             if symbol not in known:
                 raise SourceError(f"the lake holds no trades of {symbol}: {nearest(symbol, known)}")
+        if self.only:
+            self._check_conditions(self._pin, self.symbols or sorted(known))
         return [f"trades:{symbol}{self._settings}" for symbol in self.symbols or sorted(known)]
 
     @property
@@ -73,27 +89,41 @@ class LakeTrades(Source):
         symbol = part.removeprefix("trades:").removesuffix(self._settings)
         pin = self._pin or current_pin(LakeLocation.from_environment(), "trades_raw")
         first, end = (None if day is None else _us(day) for day in (self.start, self.end))
-        wanted = all_of(equal("symbol", symbol), within("ts", first, end))
-        rows = read_arrow(pin, ["ts", "seq", "price", "size", "conditions", "exchange"], wanted)
-        if not rows.num_rows:
-            return
-        exchanges = rows["exchange"].unique().to_pylist()
+        columns = ["ts", "seq", "price", "size", "exchange"]
+        columns += ["conditions"] if self.only or self.leave_out else []
+        exchanges: set[str] = set()
+
+        def trades() -> Iterator[Trades]:
+            for rows in parts_in_order(pin, columns, symbol, first, end, PART_ROWS):
+                exchanges.update(rows["exchange"].unique().to_pylist())
+                yield trades_in(rows, self.only, self.leave_out)
+
+        made = list(bars_in_parts(trades(), bar_kind("1min")))
         if len(exchanges) > 1:
             raise SourceError(
-                f"trades of {symbol} are of several calendars, {', '.join(exchanges)}: forget those of one"
+                f"trades of {symbol} are of several calendars, {', '.join(sorted(exchanges))}: forget those "
+                "of one"
             )
-        timeframe = canonical_timeframe(self.timeframe)
-        trades = trades_in(rows, self.only, self.leave_out)
-        if not len(trades):
+        if not made:
             return
-        minutes = bars_of(trades, bar_kind("1min"))
-        bars = minutes if timeframe == "1min" else _longer(minutes, timeframe, exchanges[0], symbol)
+        minutes = {name: np.concatenate([part[name] for part in made]) for name in made[0]}
+        timeframe, exchange = canonical_timeframe(self.timeframe), exchanges.pop()
+        bars = minutes if timeframe == "1min" else _longer(minutes, timeframe, exchange, symbol)
         names = ("open", "high", "low", "close", "volume", "vwap")
-        columns = [pa.array(bars["ts"]).cast(pa.timestamp("us", "UTC")), *(pa.array(bars[n]) for n in names)]
+        series = [pa.array(bars["ts"]).cast(pa.timestamp("us", "UTC")), *(pa.array(bars[n]) for n in names)]
         batch = pa.record_batch(
-            [*columns, pa.array(bars["trade_count"].astype(np.int64))], names=["ts", *names, "trade_count"]
+            [*series, pa.array(bars["trade_count"].astype(np.int64))], names=["ts", *names, "trade_count"]
         )
-        yield Chunk(Layout(part, timeframe, exchanges[0], symbol=symbol), batch)
+        yield Chunk(Layout(part, timeframe, exchange, symbol=symbol), batch)
+
+    def _check_conditions(self, pin: Pin, symbols: Sequence[str]) -> None:
+        """Refuse conditions `only` that no trade has: bars of them would be no bars."""
+        first, end = (None if day is None else _us(day) for day in (self.start, self.end))
+        wanted = all_of(one_of("symbol", symbols), within("ts", first, end))
+        texts: set[str | None] = set()
+        for batch in batches(pin, ["conditions"], wanted):
+            texts |= set(batch.column("conditions").unique().to_pylist())
+        check_conditions(pa.table({"conditions": pa.array(sorted(texts, key=str), pa.string())}), self.only)
 
 
 def _us(day: date) -> int:
