@@ -257,6 +257,8 @@ def test_a_kind_is_known_by_its_text() -> None:
         ("1min every 5min", "let them slide by at most their length"),
         ("1d every 1us", "at most 10,000 times"),
         ("1min every x", "'x' is not a length"),
+        ("999999999999d", "1,000 years at most"),
+        (5, "bars of '5' are unknown"),
     ],
 )
 def test_what_is_no_kind_is_refused(text: str, said: str) -> None:

@@ -92,6 +92,10 @@ def test_bars_of_the_lake_are_those_of_the_frame(lake_home, tmp_path: Path) -> N
         with pytest.raises(SourceError, match="no trade has the condition 'TT': did you mean 'T'"):
             make(only=["TT"])
         assert len(make(only=["TT", "T"])) == len(make(only=["T"])) > 0
+    with pytest.raises(LakeError, match="start 2024-01-02 is not before end 2024-01-02"):
+        collect("A", start="2024-01-02", end="2024-01-02")
+    with pytest.raises(LakeError, match="a symbol is text, and 5 is none"):
+        collect(5)  # type: ignore[arg-type]  # which is refused
     part = collect("C", "1min", start="2024-01-02 14:32", end="2024-01-02 14:34")
     assert part["ts"].dt.minute.tolist() == [32, 33]
     with pytest.raises(LakeError, match="holds nothing of 'D'"):
@@ -114,6 +118,37 @@ def test_what_does_not_fit_is_refused(lake_home) -> None:
     with pytest.raises(SourceError, match="aggregate 'vwap' has the name of a column"):
         collect_bars(ticks(), aggregates={"vwap": largest})
     assert collect_bars(ticks().iloc[:0]).empty
+    for wrong, said in (
+        (None, "trades are a NoneType: give a frame"),
+        ([1.0], "trades are a list: give a frame"),
+        (ticks().assign(price="dear"), "column price is .*string, and has to be numbers"),
+        (pd.concat([ticks(), ticks()[["price"]]], axis=1), "trades have two columns 'price'"),
+        (ticks().assign(size=0.0), "size of a trade is 0.0"),
+        (ticks().assign(ts=pd.NaT), "column ts is|a tick has no ts"),
+    ):
+        with pytest.raises(SourceError, match=said):
+            collect_bars(wrong)
+    with pytest.raises(SourceError, match="quotes are a dict"):
+        collect_bars(ticks(), quotes={"bid": 1.0})
+    with pytest.raises(SourceError, match="the ask of a quote is inf: it is a finite number"):
+        collect_bars(ticks(), quotes=quotes().assign(ask=np.inf))
+
+
+def test_a_condition_may_be_a_text_and_frames_may_be_of_two_kinds() -> None:
+    """Of a text, its letters were taken for conditions: nothing was left out, and nothing said."""
+    data = ticks().assign(conditions=lambda one: one["conditions"].replace("T", "late"))
+    wanted = collect_bars(data, leave_out=["late"])
+    assert wanted["trade_count"].sum() < len(data)
+    pd.testing.assert_frame_equal(collect_bars(data, leave_out="late"), wanted)
+    pd.testing.assert_frame_equal(
+        collect_bars(data, "1min", pa.Table.from_pandas(quotes(), preserve_index=False)),
+        collect_bars(data, "1min", quotes()),
+    )
+    # a side of 0 is one that is not told, as it is of files
+    none = quotes().assign(bid=0.0)
+    assert collect_bars(data, "1min", none)["mid"].isna().all()
+    endless = collect_bars(data, aggregates={"rate": lambda trades: trades.size.sum() * np.inf})
+    assert endless["rate"].isna().all()
 
 
 def bytes_of(column: pd.Series) -> bytes | list[str]:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
         VolumeBars,
         bar_kind,
     )
-    from whatif.ticks.rows import check_conditions, order_columns, quotes_in, trades_in
+    from whatif.ticks.rows import check_conditions, conditions_of, order_columns, quotes_in, trades_in
     from whatif.ticks.summary import COLUMNS, QUOTE_COLUMNS, bars_in_parts, bars_of
     from whatif.ticks.trades import Quotes, Trades
 else:
@@ -25,7 +25,7 @@ else:
         __name__,
         {
             "cuts": "BarKind Cuts DollarBars ImbalanceBars TickBars TimeBars VolumeBars bar_kind",
-            "rows": "check_conditions order_columns quotes_in trades_in",
+            "rows": "check_conditions conditions_of order_columns quotes_in trades_in",
             "summary": "COLUMNS QUOTE_COLUMNS bars_in_parts bars_of",
             "trades": "Quotes Trades",
         },

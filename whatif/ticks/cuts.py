@@ -72,6 +72,9 @@ class BarKind(ABC):
         """
 
 
+_LONGEST_US = 365_000 * 86_400_000_000
+
+
 @dataclass(frozen=True)
 class TimeBars(BarKind):
     """Bars of equal length; those without a trade are left out.
@@ -93,8 +96,10 @@ class TimeBars(BarKind):
     def __post_init__(self) -> None:
         for name in ("length_us", "slide_us"):
             value = getattr(self, name)
-            if value is not None and value < 1:
-                raise SourceError(f"{name} of time bars is {value}: give at least 1, microseconds")
+            if value is not None and not 1 <= value <= _LONGEST_US:
+                raise SourceError(
+                    f"{name} of time bars is {value}: give at least 1 microsecond, and 1,000 years at most"
+                )
         if self.slide_us is not None and self.slide_us > self.length_us:
             raise SourceError(
                 f"time bars of {self.length_us:,} us every {self.slide_us:,} us would leave trades out: let "
@@ -356,6 +361,8 @@ def bar_kind(text: str | BarKind) -> BarKind:
     """
     if isinstance(text, BarKind):
         return text
+    if not isinstance(text, str):
+        raise SourceError(f"bars of {shown(str(text))} are unknown: write such as {_USAGE}")
     plain = text.strip()
     length, every, slide = plain.partition(" every ")
     if every or _LENGTH.fullmatch(length.strip()):

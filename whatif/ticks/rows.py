@@ -32,6 +32,11 @@ def order_columns(names: Collection[str]) -> tuple[str, ...]:
     return ("ts", *next((ties for ties in TIES if set(ties) <= set(names)), ()))
 
 
+def conditions_of(named: Collection[str]) -> tuple[str, ...]:
+    """Return conditions that are named; a text is one, not its letters."""
+    return (named,) if isinstance(named, str) else tuple(named)
+
+
 def trades_in(rows: pa.Table, only: Collection[str] = (), leave_out: Collection[str] = ()) -> Trades:
     """Return the trades of a table's rows of one symbol, in order.
 
@@ -40,7 +45,7 @@ def trades_in(rows: pa.Table, only: Collection[str] = (), leave_out: Collection[
     rows : pa.Table
         Columns ts (timestamp, UTC), price and size, what of `TIES` orders rows of one instant, and conditions
         where they are asked for.
-    only, leave_out : collection of str
+    only, leave_out : collection of str, or str
         Conditions: trades that have one of them, and that have none; "none" is a trade without any.
 
     Raises
@@ -49,6 +54,7 @@ def trades_in(rows: pa.Table, only: Collection[str] = (), leave_out: Collection[
         If a column is missing, a price or size is no finite number above 0, or a condition is in both lists.
     """
     _check(rows, ("ts", "price", "size", *(("conditions",) if only or leave_out else ())), "trades")
+    only, leave_out = conditions_of(only), conditions_of(leave_out)
     both = sorted(set(only) & set(leave_out))
     if both:
         raise SourceError(f"condition {both[0]!r} is asked for and left out: name it in one of the lists")
@@ -79,17 +85,29 @@ def quotes_in(rows: pa.Table) -> Quotes:
     Parameters
     ----------
     rows : pa.Table
-        Columns ts (timestamp, UTC), bid and ask (null of a side that is not told), and what of `TIES` orders
-        rows of one instant.
+        Columns ts (timestamp, UTC), bid and ask (null or 0 of a side that is not told), and what of `TIES`
+        orders rows of one instant.
 
     Raises
     ------
     SourceError
-        If a column is missing.
+        If a column is missing, or a price is infinite or below 0.
     """
     _check(rows, ("ts", "bid", "ask"), "quotes")
     rows = _in_order(rows)
-    return Quotes(_instants(rows), _numbers(rows, "bid"), _numbers(rows, "ask"))
+    return Quotes(_instants(rows), _side(rows, "bid"), _side(rows, "ask"))
+
+
+def _side(rows: pa.Table, name: str) -> FloatArray:
+    """Return the prices of one side, NaN where it is not told."""
+    values = _numbers(rows, name)
+    wrong = np.flatnonzero((values < 0.0) | np.isinf(values))
+    if len(wrong):
+        raise SourceError(
+            f"the {name} of a quote is {values[wrong[0]]}: it is a finite number, and not below 0; leave "
+            "such quotes out, as 'whatif ingest-ticks' does"
+        )
+    return np.where(values == 0.0, np.nan, values)
 
 
 def _check(rows: pa.Table, needed: Collection[str], what: str) -> None:
@@ -144,7 +162,10 @@ def _instants(rows: pa.Table) -> IntArray:
 def _numbers(rows: pa.Table, name: str) -> FloatArray:
     import pyarrow as pa
 
-    return np.asarray(rows[name].cast(pa.float64()).to_numpy(), dtype=np.float64)
+    try:
+        return np.asarray(rows[name].cast(pa.float64()).to_numpy(), dtype=np.float64)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        raise SourceError(f"column {name} is {rows[name].type}, and has to be numbers: {error}") from error
 
 
 def check_conditions(rows: pa.Table, only: Collection[str]) -> None:

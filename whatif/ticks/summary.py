@@ -45,7 +45,7 @@ def bars_of(
     quotes : Quotes, optional
         Give `QUOTE_COLUMNS`.
     aggregates : mapping of str to callable, optional
-        Further columns: each is given a bar's trades, one at least, and returns a number.
+        Further columns: each is given a bar's trades, one at least, and returns a number; infinity is NaN.
 
     Returns
     -------
@@ -217,4 +217,4 @@ def _aggregated(
             raise SourceError(
                 f"aggregate {name!r} returned {value!r} of a bar: return one number for a bar's trades"
             ) from None
-    return found
+    return np.where(np.isinf(found), np.nan, found)

@@ -38,6 +38,7 @@ from whatif.ticks import (
     bars_in_parts,
     bars_of,
     check_conditions,
+    conditions_of,
     order_columns,
     quotes_in,
     trades_in,
@@ -88,7 +89,7 @@ class TickRule:
         aggregates: Mapping[str, Callable[[Trades], float]],
         quoted: bool,
     ) -> None:
-        self.kind, self.only, self.leave_out = kind, tuple(only), tuple(leave_out)
+        self.kind, self.only, self.leave_out = kind, conditions_of(only), conditions_of(leave_out)
         self.aggregates, self.quoted = dict(aggregates), quoted
         taken = [name for name in (*COLUMNS, *QUOTE_COLUMNS, "symbol") if name in self.aggregates]
         if taken:
@@ -159,9 +160,10 @@ def collect_bars(
     bars : str or BarKind
         "1min", "30s", "5min every 1min" (overlapping), "ticks(500)", "volume(10000)", "dollars(1e6)",
         "imbalance(500)", "imbalance(500, volume)"; see `whatif.ticks.bar_kind`.
-    quotes : the same kind of frame, optional
-        Columns symbol, ts, bid, ask. Bars get bid, ask, mid and spread of the newest quotes at their end.
-    only, leave_out : sequence of str
+    quotes : frame or Table, optional
+        Of Spark where trades are. Columns symbol, ts, bid, ask. Bars get bid, ask, mid and spread of the
+        newest quotes at their end.
+    only, leave_out : sequence of str, or str
         Conditions of the trades that count: those with one of them, and without any of them. "none" is a
         trade that has no condition.
     aggregates : mapping of str to callable, optional
@@ -181,16 +183,28 @@ def collect_bars(
     Raises
     ------
     SourceError
-        If a column is missing, `bars` names no kind, or no trade has one of the conditions `only` (of a
-        frame that is here).
+        If a frame is none, a column is missing or there twice, a price or size is no finite number above 0,
+        `bars` names no kind, or no trade has one of the conditions `only` (of a frame that is here).
     """
     rule = TickRule(bar_kind(bars), only, leave_out, aggregates or {}, quotes is not None)
-    if isinstance(trades, pa.Table):
-        return _of_table(trades, quotes, rule)
-    if isinstance(trades, pd.DataFrame):
-        given = None if quotes is None else pa.Table.from_pandas(quotes, preserve_index=False)
-        return _of_table(pa.Table.from_pandas(trades, preserve_index=False), given, rule).to_pandas()
-    return _on_spark(trades, quotes, rule)
+    here = (pd.DataFrame, pa.Table)
+    for what, frame in (("trades", trades), ("quotes", quotes)):
+        if not (
+            isinstance(frame, here) or hasattr(frame, "mapInArrow") or (frame is None and what == "quotes")
+        ):
+            raise SourceError(
+                f"{what} are a {type(frame).__name__}: give a frame of pandas or Spark, or an Arrow table"
+            )
+    if not isinstance(trades, here) and not isinstance(quotes, here):
+        return _on_spark(trades, quotes, rule)
+    if not all(isinstance(frame, (*here, type(None))) for frame in (trades, quotes)):
+        raise SourceError(
+            "of trades and quotes one is a frame of Spark, and the other is not: give two alike"
+        )
+    made = _of_table(
+        _as_table(trades, "trades"), None if quotes is None else _as_table(quotes, "quotes"), rule
+    )
+    return made if isinstance(trades, pa.Table) else made.to_pandas()
 
 
 def collect(
@@ -229,14 +243,20 @@ def collect(
     Raises
     ------
     LakeError
-        If the lake has no trades of a symbol, naming the nearest that it has.
+        If the lake has no trades of a symbol, naming the nearest that it has, or start is not before end.
     SourceError
         If no trade has one of the conditions `only` (without Spark, which is not asked for all of them).
     """
     location = location or LakeLocation.from_environment()
-    wanted = [symbols] if isinstance(symbols, str) else list(dict.fromkeys(symbols))
+    alone = isinstance(symbols, str) or not isinstance(symbols, Iterable)
+    wanted: list[str] = list(dict.fromkeys([symbols] if alone else symbols))  # type: ignore[list-item]  # checked
+    strange = [one for one in wanted if not isinstance(one, str)]
+    if strange:
+        raise LakeError(f"a symbol is text, and {strange[0]!r} is none: leave it out")
     rule = TickRule(bar_kind(bars), only, leave_out, aggregates or {}, with_quotes)
     first, last = moment_us(start), moment_us(end)
+    if first is not None and last is not None and first >= last:
+        raise LakeError(f"start {start} is not before end {end}, and no trade lies between: turn them round")
     trades = _pinned("trades_raw", location)
     ticks = _Ticks(trades, _pinned("quotes", location) if with_quotes else None, rule, first, last)
     if spark is not None:
@@ -338,6 +358,14 @@ def _check_known(pin: Pin, symbols: Sequence[str]) -> None:
     for symbol in symbols:
         if symbol not in known:
             raise LakeError(f"table {pin.table} holds nothing of {symbol!r}: {nearest(symbol, known)}")
+
+
+def _as_table(frame: pd.DataFrame | pa.Table, what: str) -> pa.Table:
+    names = list(frame.columns) if isinstance(frame, pd.DataFrame) else frame.column_names
+    twice = [name for name in names if names.count(name) > 1]
+    if twice:
+        raise SourceError(f"{what} have two columns {twice[0]!r}: leave one out")
+    return pa.Table.from_pandas(frame, preserve_index=False) if isinstance(frame, pd.DataFrame) else frame
 
 
 def _of_table(trades: pa.Table, quotes: pa.Table | None, rule: TickRule) -> pa.Table:
