@@ -410,3 +410,117 @@ def test_flaw_28_symbols_do_not_interleave_and_bars_are_in_order(lake_home) -> N
         wanted = np.convolve(bars.close, np.ones(5) / 5, "valid")
         np.testing.assert_allclose(own[4:], wanted, rtol=1e-12)
         assert not np.isin(own[4:], reference).any()
+
+
+def test_flaw_12_a_window_holds_one_symbol_in_order_and_a_session_if_asked() -> None:
+    """Rows of two symbols come mixed. One window of all of them is not what `partition_col_list` makes."""
+    import talib
+
+    from whatif import finspace
+
+    both = [walk(symbol, seed, minutes=40) for seed, symbol in enumerate(("JNJ", "INTC"))]
+    mixed = pd.concat([lake_rows(bars) for bars in both]).sample(frac=1.0, random_state=3)
+    ema = finspace.exponential_moving_average(tenor=10, timestamp_column="ts", price_column="close")
+    alone, nightly = (
+        finspace.compute_analytics_on_features(mixed, "ema", ema, by).sort_values("ts")
+        for by in (["symbol"], ["symbol", "session"])
+    )
+    for bars in both:
+        mine = alone.loc[alone["symbol"] == bars.symbol, "ema"].to_numpy()
+        np.testing.assert_allclose(mine, talib.EMA(bars.close, 10), rtol=1e-12)
+        by_session = nightly.loc[nightly["symbol"] == bars.symbol, "ema"].to_numpy()
+        for session in np.unique(bars.session):
+            day = bars.session == session
+            # no night is in it: each session warms up anew
+            np.testing.assert_allclose(by_session[day], talib.EMA(bars.close[day], 10), rtol=1e-12)
+
+
+def daily(days: pd.DatetimeIndex, close: list[float], path: Path) -> Path:
+    """Write daily bars of dates, whose opens are a tenth above the closes."""
+    rows = [f"{day:%Y-%m-%d},{c + 0.1},{c + 0.2},{c},{c},500" for day, c in zip(days, close, strict=True)]
+    path.write_text("\n".join(["date,open,high,low,close,volume", *rows]) + "\n")
+    return path
+
+
+def test_flaw_29_no_weekend_is_a_bar_and_friday_s_signal_fills_on_monday(lake_home, tmp_path: Path) -> None:
+    """Calendar days that copy Friday are refused, filling adds none, and a signal waits for a session."""
+    from whatif import backtest, read_bars
+    from whatif.sources import IngestSpec
+    from whatif.timeseries import fill_bars
+    from whatif.workflow import ingest
+
+    days = pd.date_range("2013-10-02", "2013-10-09")  # Wednesday to Wednesday
+    close = [10.0, 11.0, 12.0, 12.0, 12.0, 20.0, 21.0, 22.0]
+    path = daily(days, close, tmp_path / "SPY.csv")
+    report = ingest([path], IngestSpec(exchange="XNYS", accept=True), lake_home, runner="local")
+    assert dict(report.refused) == {"no_session": 2}
+    bars = read_bars("SPY", timeframe="1d", location=lake_home)
+    assert [day.weekday() for day in bars["session"]] == [2, 3, 4, 0, 1, 2]
+    assert not fill_bars(bars, "forward")["filled"].any()
+    forecast = np.where(bars["close"] == 12.0, 0.01, 0.0)
+    fills = backtest(
+        bars.assign(forecast=forecast), "forecast_threshold", {"threshold": 0.001, "size": 1}
+    ).fills
+    # Monday's open, 20.1: Saturday's, a copy of Friday's, is 12.1
+    assert fills["price"].tolist()[0] == pytest.approx(20.1)
+    assert pd.Timestamp(fills["ts"].iloc[0]).day == 7
+
+
+def test_flaw_30_a_split_is_no_fall(lake_home, tmp_path: Path) -> None:
+    """A spin-off that takes 57 % of the price is known as an action, and no return of the adjusted bars."""
+    from whatif import read_bars
+    from whatif.sources import IngestSpec, ingest_actions
+    from whatif.workflow import ingest
+
+    days = pd.bdate_range("2015-07-13", periods=8)
+    path = daily(days, [65.0, 65.5, 66.0, 66.3, 66.3, 28.5, 28.6, 28.2], tmp_path / "EBAY.csv")
+    ingest([path], IngestSpec(exchange="XNYS"), lake_home, runner="local")
+    (tmp_path / "actions.csv").write_text("symbol,date,kind,value\nEBAY,2015-07-20,split,2.3263\n")
+    ingest_actions([tmp_path / "actions.csv"], lake_home)
+    fallen = {
+        mode: np.diff(np.log(read_bars("EBAY", timeframe="1d", location=lake_home, adjust=mode)["close"]))
+        for mode in ("none", "splits")
+    }
+    assert fallen["none"].min() == pytest.approx(np.log(28.5 / 66.3))
+    assert fallen["none"].min() < -0.84
+    assert np.abs(fallen["splits"]).max() < 0.02
+
+
+def test_flaw_31_dates_are_the_source_s_and_forged_ones_are_no_sessions(lake_home, tmp_path: Path) -> None:
+    """Bars keep their dates; moved by four years less a day or so, they lie on weekends, and are refused."""
+    from whatif import read_bars
+    from whatif.errors import SourceError
+    from whatif.sources import IngestSpec
+    from whatif.workflow import ingest
+
+    days = pd.bdate_range("2013-01-07", "2013-03-28").difference(pd.to_datetime(["2013-01-21", "2013-02-18"]))
+    close = [100.0 + k / 10 for k in range(len(days))]
+    spec = IngestSpec(exchange="XNYS")
+    forged = daily(days + pd.Timedelta(1456, "D") + pd.Timedelta(3, "D"), close, tmp_path / "SPY.csv")
+    with pytest.raises(SourceError, match="no_session"):
+        ingest([forged], spec, lake_home, runner="local")
+    ingest([daily(days, close, tmp_path / "SPY.csv")], spec, lake_home, runner="local")
+    found = read_bars("SPY", timeframe="1d", location=lake_home)
+    assert pd.to_datetime(found["session"]).tolist() == list(days)
+    assert found["close"].tolist() == close
+
+
+def test_flaw_32_a_price_has_no_most(lake_home, tmp_path: Path) -> None:
+    """1,004.28 does not fit NUMERIC(5, 2); bars, trades and quotes hold it, and 812,345.67, to the bit."""
+    from whatif import read_bars
+    from whatif.sources import IngestSpec, ingest_ticks
+    from whatif.timeseries import collect
+    from whatif.workflow import ingest
+
+    days = pd.bdate_range("2017-07-24", periods=3)
+    prices = [999.99, 1004.28, 812_345.67]
+    path = daily(days, prices, tmp_path / "GOOGL.csv")
+    ingest([path], IngestSpec(exchange="XNYS", accept=True), lake_home, runner="local")
+    assert read_bars("GOOGL", timeframe="1d", location=lake_home)["close"].tolist() == prices
+    for rows, head in (("trades", "ts,price,size"), ("quotes", "ts,bid,ask")):
+        told = [f"2017-07-24 14:3{k}:00,{price},{price}" for k, price in enumerate(prices)]
+        (tmp_path / f"{rows}.csv").write_text("\n".join([head, *told]) + "\n")
+        asked = IngestSpec(rows=rows, exchange="XNYS", symbol="GOOGL", timezone="UTC")
+        ingest_ticks([tmp_path / f"{rows}.csv"], asked, lake_home)
+    bars = collect("GOOGL", "1min", with_quotes=True, location=lake_home)
+    assert bars["high"].tolist() == bars["mid"].tolist() == bars["volume"].tolist() == prices
