@@ -96,6 +96,19 @@ def test_one_is_drawn_on_bars_of_the_lake(name, tmp_path, monkeypatch, capsys):
     assert "<script src=" not in text
 
 
+def test_a_rank_is_drawn_among_those_it_names(tmp_path, monkeypatch, capsys):
+    def read(symbols, timeframe):
+        assert symbols == ["SPY", "IBM"]
+        return pd.concat([drawn_bars().assign(symbol=symbol) for symbol in symbols])
+
+    monkeypatch.setattr("whatif.pins.api.read_bars", read)
+    page = tmp_path / "out.html"
+    assert main(["indicators", "rank(roc(5), SPY, IBM)", "--symbol", "SPY", "--plot", str(page)]) == 0
+    assert "60 bars of SPY" in " ".join(capsys.readouterr().out.split())
+    assert main(["indicators", "rank(roc(5))", "--symbol", "SPY", "--plot", str(page)]) == 2
+    assert "name those that it is to be among" in " ".join(capsys.readouterr().err.split())
+
+
 def test_what_a_drawing_needs_is_said(capsys):
     assert main(["indicators", "rsi", "--symbol", "SPY"]) == 2
     assert "whatif indicators rsi --symbol SPY --plot" in " ".join(capsys.readouterr().err.split())

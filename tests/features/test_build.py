@@ -208,7 +208,7 @@ def test_on_a_catalog_service_features_go_on_too(
     parts = [[one.take(of(one.session, day)) for one in markets] for of in (np.less, np.equal, np.greater)]
     tell(lake_home, tmp_path / "a.csv", "SPY,2013-09-16T15:00Z,https://a.example,0.5")
     slice_ = replace(spec().bars, start_us=us("2013-08-01T13:30"), end_us=us("2014-01-01T00:00"))
-    texts = ("ema(5)", "IBM.close", "sentiment(3)", "rank(roc(3), SPY, IBM, BAC)")
+    texts = ("ema(5)", "IBM.close", "sentiment(3)", "rank(roc(3), SPY, IBM, BAC)", "rank(roc(3))")
     monkeypatch.setattr(build, "LEAST_TAIL", 700)
 
     def made_of(bars: Pin, label: LabelKind | None = None) -> tuple[Pin, FeatureSpec]:

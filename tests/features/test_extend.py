@@ -125,6 +125,7 @@ def test_a_day_costs_a_day_whatever_came_before(lake_home, tmp_path, counted: di
         # sums over all bars, and a maximum over many
         (("obv()", "cumulative_vwap()", "ema(200)", "roc(3)"), False, "1min"),
         (("ema(5)", "IBM.close", "sma(IBM.close@30min, 4)"), True, "5min"),
+        (("rank(roc(5))", "ema(rank(close / close@30min), 3)"), True, "5min"),
         (("sma(3)", "is_month_end"), False, "1d"),
     ],
 )

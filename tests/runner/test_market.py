@@ -12,8 +12,10 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
+import whatif
 from whatif.axes import Axis, Settings, read_axes
 from whatif.indicators import evaluate as evaluate_expression
 from whatif.indicators import parse
@@ -24,7 +26,7 @@ from whatif.search.configuration import Configuration
 from whatif.search.market import change_of
 from whatif.splits import Window
 
-from ..markets import us, walk
+from ..markets import lake_rows, us, walk
 from .conftest import configuration, evaluate
 
 AT = "2013-10-08T15:00"
@@ -120,6 +122,29 @@ def test_what_is_changed_of_a_symbol_is_changed_where_it_is_named(lake, make_pla
         if "@" not in text:
             known = bars.ts <= plain.ts[-1]
             assert old[-1] == bars.close[known][-1]
+
+
+RANKED = NAMES.replace('"far": "B.close", "hour": "B.close@1h", "own": "close@1h"', '"x": "rank(roc(5))"')
+
+
+def test_a_rank_is_among_the_symbols_of_the_study_as_they_are_changed(
+    lake, make_plan, shock, tmp_path
+) -> None:
+    (tmp_path / "names.py").write_text(RANKED)
+    markets = [walk(symbol, seed) for seed, symbol in enumerate("ABC")]
+    plan = make_plan(lake.put_bars([*markets, walk("D", 9)]), ["A", "B", "C"], str(tmp_path / "names.py"))
+    frame = pd.concat([lake_rows(one) for one in markets])
+    expected = whatif.features(frame, ["rank(roc(5))"], calendar="XNYS")
+    for symbol in "ABC":
+        bars = load_bars(plan, symbol, "validate", configuration("c"))
+        own = expected.loc[expected["symbol"] == symbol, "rank(roc(5))"].to_numpy()[: len(bars)]
+        assert evaluate_expression(parse("rank(roc(5))"), bars).tobytes() == own.tobytes()
+    plain, made = (
+        evaluate_expression(parse("rank(roc(5))"), load_bars(plan, "A", "validate", one))
+        for one in (configuration("c"), shocked(shock, -0.05))
+    )
+    assert len(plain) == len(made)
+    assert np.isfinite(made[5:]).mean() > 0.9
 
 
 def test_bars_of_a_named_symbol_end_with_the_window(lake, make_plan, tmp_path) -> None:

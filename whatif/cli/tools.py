@@ -324,7 +324,7 @@ def _draw(name: str, symbol: str, timeframe: str, plot: Path | None) -> None:
     """Draw an indicator, or any expression, on the newest bars of a symbol of the lake."""
     from whatif import read_bars
     from whatif.features import features_of_frame
-    from whatif.indicators import INDICATORS
+    from whatif.indicators import ACROSS, INDICATORS, needs_of, parse
     from whatif.report import indicator_figure
 
     if not (name and symbol and plot is not None):
@@ -332,10 +332,19 @@ def _draw(name: str, symbol: str, timeframe: str, plot: Path | None) -> None:
             "to draw an indicator, name it, a symbol of the lake and a page: whatif indicators rsi --symbol "
             "SPY --plot out.html"
         )
-    texts = INDICATORS[name].shown.split("; ") if name in INDICATORS else [name]
-    bars = read_bars(symbol, timeframe=timeframe)
-    exchange = str(bars["exchange"].iloc[0])
-    values = features_of_frame(bars, texts, calendar=exchange)
+    known = {**INDICATORS, **ACROSS}
+    texts = known[name].shown.split("; ") if name in known else [name]
+    needs = needs_of(parse(text) for text in texts)
+    if needs.everyone:
+        raise IndicatorError(
+            f"{name} is among all symbols of a study: to draw it, name those that it is to be among, as in "
+            "rank(roc(20), SPY, IBM)"
+        )
+    others = sorted(needs.symbols - {symbol})
+    read = read_bars([symbol, *others] if others else symbol, timeframe=timeframe)
+    bars = read[read["symbol"] == symbol]
+    values = features_of_frame(read, texts, calendar=str(bars["exchange"].iloc[0]))
+    values = values[values["symbol"] == symbol]
     # the page holds plotly itself, and asks nobody for it
     indicator_figure(bars, values, texts).write_html(plot, include_plotlyjs=True)
     Console().print(f"{', '.join(texts)} on {len(bars):,} bars of {symbol}: {plot}", highlight=False)

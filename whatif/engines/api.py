@@ -124,7 +124,8 @@ def backtest(
     if isinstance(found, StrategySpec):
         found.digest  # noqa: B018  # refuses clocks, files and chance, whichever engine runs it
     _check_sessions(bars, calendar, laid_over)
-    market = _traded(bars_of_frame(bars, calendar, found.needs), symbols)
+    traded = [symbols] if isinstance(symbols, str) else symbols
+    market = _traded(bars_of_frame(bars, calendar, found.needs, among=traded), symbols)
     if fill_bars is not None:
         market = _with_fills(market, bars_of_frame(fill_bars, calendar), settings)
     if universe is not None:

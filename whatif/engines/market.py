@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeAlias
 
 import numpy as np
@@ -30,6 +30,7 @@ def bars_of_frame(
     calendar: str | None = None,
     needs: Needs | None = None,
     news: News | None = None,
+    among: Sequence[str] | None = None,
 ) -> list[Bars]:
     """Return the bars of each symbol of a frame, in order of first appearance.
 
@@ -47,6 +48,8 @@ def bars_of_frame(
         frame's, whose length is the usual distance between them; those of other symbols are the frame's.
     news : News, optional
         What was published, which series of news are made of.
+    among : sequence of str, optional
+        Symbols that ranks without names are among; all of the frame, if left out.
 
     Raises
     ------
@@ -67,7 +70,7 @@ def bars_of_frame(
         _check_order(part, own, str(symbol))
         one = bars_from_frame(part, str(symbol), inputs, _sessions(part, own, calendar), own)
         found.append(one.on_clock_of(found[-1]) if found else one)
-    return _with_needs(found, needs, calendar or "", news) if needs else found
+    return _with_needs(found, needs, calendar or "", news, among) if needs else found
 
 
 def _columns(frame: pd.DataFrame) -> Columns:
@@ -75,7 +78,9 @@ def _columns(frame: pd.DataFrame) -> Columns:
     return {name: frame[name] for name in frame.columns}
 
 
-def _with_needs(market: list[Bars], needs: Needs, exchange: str, news: News | None) -> list[Bars]:
+def _with_needs(
+    market: list[Bars], needs: Needs, exchange: str, news: News | None, among: Sequence[str] | None
+) -> list[Bars]:
     """Return bars with what expressions need of elsewhere."""
     stored = {
         one.symbol: Stored(one, length, length)
@@ -90,7 +95,8 @@ def _with_needs(market: list[Bars], needs: Needs, exchange: str, news: News | No
             )
         return stored[symbol]
 
-    return [with_needs(one, needs, stored[one.symbol], exchange, other, news) for one in market]
+    everyone = tuple(stored) if among is None else among
+    return [with_needs(one, needs, stored[one.symbol], exchange, other, news, everyone) for one in market]
 
 
 def _check_columns(columns: Columns) -> IntArray:

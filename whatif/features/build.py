@@ -34,6 +34,7 @@ from whatif.pins import (
     EXTENDS,
     LakeLocation,
     Pin,
+    PinnedCache,
     adjusted_frame,
     all_of,
     bars_filter,
@@ -309,7 +310,7 @@ def _continued(step: _Step, symbol: str, held: pa.Table) -> pa.Table:
 
 def _computed(bars: Pin, spec: FeatureSpec, part: BarSlice, symbol: str, schema: pa.Schema) -> pa.Table:
     """Return the rows of one symbol over a slice, as the table has them."""
-    own, other = replace_field(spec, bars=part), partial(_stored, bars, part)
+    own, other = replace_field(spec, bars=part), partial(_other, bars, part)
     return as_table(features_of_bars(_stored(bars, part, symbol), own, other, _news(spec)), schema)
 
 
@@ -363,7 +364,7 @@ def local_features(bars: Pin, spec: FeatureSpec) -> pd.DataFrame:
 
 def _of_symbols(bars: Pin, spec: FeatureSpec, symbols: Iterable[str]) -> Iterator[dict[str, object]]:
     """Yield the columns of each symbol's features, read and computed one after the other."""
-    other, news = partial(_stored, bars, spec.bars), _news(spec)
+    other, news = partial(_other, bars, spec.bars), _news(spec)
     for symbol in symbols:
         yield features_of_bars(_stored(bars, spec.bars, symbol), spec, other, news)
 
@@ -434,7 +435,7 @@ def _of_rows(
     spec: FeatureSpec, bars: Pin, schema: pa.Schema
 ) -> Callable[[Iterable[pa.RecordBatch]], Iterator[pa.Table]]:
     """Return what a task does with the bars of whole symbols, which follow each other."""
-    other = partial(_stored, bars, spec.bars)
+    other = partial(_other, bars, spec.bars)
 
     def compute(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
         for symbol, rows in symbols_of(batches):
@@ -453,6 +454,15 @@ def _news(spec: FeatureSpec) -> News | None:
 
 @lru_cache(maxsize=4)
 def _stored(bars: Pin, part: BarSlice, symbol: str) -> Stored:
-    """Return the pinned bars of a symbol that features name; read once by a process."""
+    """Return the pinned bars of a symbol."""
     found = read_bars(bars, symbol, part.source_timeframe, part.start_us, part.end_us, part.hours)
     return Stored(found, part.source_us, part.bar_us)
+
+
+_OTHERS = PinnedCache(256 * 1024 * 1024)
+"""Bars of symbols that features of others name or are ranked among: each of many needs the same."""
+
+
+def _other(bars: Pin, part: BarSlice, symbol: str) -> Stored:
+    """Return the pinned bars of a symbol that features name; read once by a process, as far as room is."""
+    return _OTHERS.get((bars, part, symbol), lambda: _stored(bars, part, symbol))

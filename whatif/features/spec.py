@@ -273,7 +273,9 @@ def features_of_bars(
 ) -> dict[str, object]:
     """Return the columns of the feature rows of one symbol's bars; see `features_of_symbol`."""
     bars, _ = own.at(spec.bars.timeframe)
-    return feature_columns(with_needs(bars, spec.needs, own, spec.bars.exchange, other, news), spec)
+    return feature_columns(
+        with_needs(bars, spec.needs, own, spec.bars.exchange, other, news, spec.bars.symbols), spec
+    )
 
 
 def features_of_frame(

@@ -166,7 +166,7 @@ class Indicator:
     def shown(self) -> str:
         """Expressions with its usual numbers, one for each output, with "; " between them."""
         if self.written:
-            return self.written.replace("source", "close")
+            return self.written.rpartition(" or ")[2].replace("source", "close")
         needed = len(self.parameters) - len(self.defaults)
         series = () if self.may_omit_sources else ("close", "open", "volume")[: len(self.sources)]
         numbers = (f"{number:g}" for number in self.usual[:needed])

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from typing import TypeAlias
 
@@ -33,15 +33,18 @@ class Needs:
         Where else they take bars from.
     news : frozenset of str
         Series of news that they name, such as "sentiment(5)".
+    everyone : bool
+        Whether one is a rank among all symbols there are.
     """
 
     times: frozenset[str] = frozenset()
     places: frozenset[Place] = frozenset()
     news: frozenset[str] = frozenset()
+    everyone: bool = False
 
     def __bool__(self) -> bool:
         """Return whether there is anything."""
-        return bool(self.times or self.places or self.news)
+        return bool(self.times or self.places or self.news or self.everyone)
 
     @property
     def symbols(self) -> frozenset[str]:
@@ -64,6 +67,18 @@ class Stored:
     bars: Bars
     source_us: int
     bar_us: int
+    _wholes: dict[frozenset[Place], Bars] = field(default_factory=dict, init=False, repr=False)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the bars."""
+        return self.bars.nbytes
+
+    def whole(self, places: frozenset[Place], exchange: str) -> Bars:
+        """Return bars of the rows' length with longer ones of the symbol's own; the same object each time."""
+        if places not in self._wholes:
+            self._wholes[places] = with_needs(self.at("")[0], Needs(places=places), self, exchange)
+        return self._wholes[places]
 
     def at(self, timeframe: str) -> tuple[Bars, int]:
         """Return bars of a timeframe, "" for that of the rows, and their length in microseconds."""
@@ -84,6 +99,7 @@ def with_needs(
     exchange: str,
     other: OtherBars | None = None,
     news: News | None = None,
+    among: Collection[str] | None = None,
 ) -> Bars:
     """Return bars with what expressions need of elsewhere.
 
@@ -101,6 +117,8 @@ def with_needs(
         Gives the bars of another symbol.
     news : News, optional
         What was published about the symbol, and those it is related to.
+    among : collection of str, optional
+        All symbols, which a rank without names is among; this one is, whether it stands there or not.
 
     Returns
     -------
@@ -111,13 +129,15 @@ def with_needs(
     -----
     *Timing*: time is known ahead, so a series of time says nothing that row t could not know. Of bars from
     elsewhere, row t knows those that have ended when bar t has; a bar ends at its session's close at the
-    latest. Of news, it knows what was published, and came with its delay, by then.
+    latest. Of all symbols, it knows the bars of its own start, if they have ended then. Of news, it knows
+    what was published, and came with its delay, by then.
 
     Raises
     ------
     IndicatorError
         If a timeframe is not longer than the bars, or no multiple; if nobody gives the bars of another
-        symbol, or news; or the last session of a month is asked for and nobody knows the exchange.
+        symbol, or news, or says which symbols there are; or the last session of a month is asked for and
+        nobody knows the exchange.
     CalendarError
         If there is no such exchange.
     """
@@ -127,7 +147,42 @@ def with_needs(
     bars = bars.with_inputs({name: TIME_SERIES[name](bars, exchange) for name in missing})
     bars = bars.with_inputs(_of_news(bars, sorted(needs.news - set(bars.inputs)), own, news))
     joined = {place: _joined(bars, place, own, other) for place in sorted(needs.places)}
-    return replace(bars, joined=joined)
+    return replace(bars, joined=joined | _everyone(bars, needs, own, exchange, other, among))
+
+
+EVERYONE = "*"
+"""Stands for the timeframe of a place: a symbol's bars on the rows of the same start."""
+
+
+def _everyone(
+    bars: Bars,
+    needs: Needs,
+    own: Stored,
+    exchange: str,
+    other: OtherBars | None,
+    among: Collection[str] | None,
+) -> dict[Place, Joined]:
+    """Return the bars of all symbols on the rows whose start they have; of the rows' own symbol none."""
+    if not needs.everyone:
+        return {}
+    symbols = sorted({*(among or ()), bars.symbol})
+    if among is None or (other is None and len(symbols) > 1):
+        raise IndicatorError(
+            f"{bars.symbol}: a rank without names is among all symbols of a study or a frame, and there are "
+            "none here: name symbols, as in rank(roc(20), SPY, IBM)"
+        )
+    longer = frozenset(place for place in needs.places if not place.symbol)
+    ends, found = _ends(bars, own.bar_us), {}
+    for symbol in symbols:
+        made, length, rows = bars.slice(0, 0), own.bar_us, np.full(len(bars), -1)
+        if symbol != bars.symbol and other is not None:
+            stored = other(symbol)
+            made, length = stored.whole(longer, exchange), stored.bar_us
+        if len(made):
+            at = np.minimum(np.searchsorted(made.ts, bars.ts), len(made) - 1)
+            rows = np.where((made.ts[at] == bars.ts) & (_ends(made, length)[at] <= ends), at, -1)
+        found[Place(symbol, EVERYONE)] = Joined(made, rows.astype(np.int64))
+    return found
 
 
 def _of_news(bars: Bars, names: list[str], own: Stored, news: News | None) -> dict[str, FloatArray]:

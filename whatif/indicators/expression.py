@@ -12,6 +12,7 @@ from functools import cached_property, lru_cache
 from itertools import accumulate
 from keyword import iskeyword
 from typing import Any, TypeAlias
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -27,7 +28,7 @@ from whatif.domain import (
 )
 from whatif.errors import IndicatorError, StudyError, nearest
 from whatif.indicators.definition import Indicator
-from whatif.indicators.elsewhere import TIME_SERIES, Needs
+from whatif.indicators.elsewhere import EVERYONE, TIME_SERIES, Needs
 from whatif.indicators.news import MAX_DAYS, NEWS_SERIES, is_news
 from whatif.indicators.operators import COMPARISONS, NEGATED, OPERATORS, RANK
 from whatif.indicators.registry import get_indicator
@@ -117,6 +118,8 @@ class Call:
     @cached_property
     def place(self) -> Place:
         """Where it is computed: where all of its series are; on the rows, if they are of several places."""
+        if self.indicator == RANK:
+            return HERE
         places = {source.place for source in self.sources if not isinstance(source, Constant)}
         return places.pop() if len(places) == 1 else HERE
 
@@ -241,7 +244,8 @@ class Expression:
         series = frozenset(_series(self.node))
         here = frozenset(one.name for one in series if one.place == HERE)
         places = frozenset(one.place for one in series) - {HERE}
-        return Needs(here.intersection(TIME_SERIES), places, frozenset(filter(is_news, here)))
+        everyone = any(call.indicator == RANK and len(call.sources) == 1 for call in _calls(self.node))
+        return Needs(here.intersection(TIME_SERIES), places, frozenset(filter(is_news, here)), everyone)
 
     def bind(self, params: Mapping[str, object]) -> Expression:
         """Return the expression with parameter names replaced by their numbers.
@@ -302,6 +306,7 @@ def needs_of(expressions: Iterable[Expression]) -> Needs:
         frozenset().union(*(one.times for one in needs)),
         frozenset().union(*(one.places for one in needs)),
         frozenset().union(*(one.news for one in needs)),
+        any(one.everyone for one in needs),
     )
 
 
@@ -383,8 +388,8 @@ def parse(text: str) -> Expression:
         A series (``vwap``), an indicator of series and numbers (``sma(vwap, 20)``,
         ``crossover(sma(fast), sma(slow))``), one of its outputs (``bbands(20, 2).upper``), or arithmetic
         and comparison of them with ``+ - * / > >= < <= == !=``, parentheses and numbers
-        (``(close - sma(20)) / atr(14)``), or the rank of one among symbols
-        (``rank(roc(20), SPY, IBM)``). In the place of a series, a name is a series of
+        (``(close - sma(20)) / atr(14)``), or the rank of one among all symbols, or those named
+        (``rank(roc(20))``, ``rank(roc(20), SPY, IBM)``). In the place of a series, a name is a series of
         the bars, of time, or an input from outside; ``sentiment(5)`` is one of news, ``close@1h`` of
         longer bars, ``SPY.close`` of another symbol, ``'BTC-USD'.close@1d`` of both. In the place of a
         number, a name is a strategy's parameter.
@@ -599,8 +604,8 @@ def _parsed_news(tree: ast.Call, name: str, text: str) -> Series:
 
 
 def _parsed_rank(tree: ast.Call, text: str) -> Call:
-    """Return the rank of a series among the same of some symbols, each named once and in order."""
-    if tree.keywords or len(tree.args) < 2:
+    """Return the rank of a series among the same of all symbols, or of some, each named once and in order."""
+    if tree.keywords or not tree.args:
         raise IndicatorError(
             f"{shown(text)}: {_as_written(tree)!r} does not fit; write {get_indicator(RANK).usage}, as in "
             f"{RANK}(roc(20), SPY, IBM)"
@@ -612,6 +617,11 @@ def _parsed_rank(tree: ast.Call, text: str) -> Call:
                 f"{shown(text)}: {series} is not the same for each symbol: {RANK} takes what is made of "
                 f"{', '.join(PRICE_FIELDS)}, such as {RANK}(roc(20), SPY, IBM)"
             )
+    if any(call.indicator == RANK for call in _calls(own)):
+        raise IndicatorError(
+            f"{shown(text)}: {own} is a {RANK} already: {RANK} takes what is made of one symbol's bars, such "
+            f"as {RANK}(roc(20))"
+        )
     named = sorted({_symbol(one, text) for one in tree.args[1:]})
     return Call(RANK, (own, *(_moved(own, symbol) for symbol in named)), ())
 
@@ -758,6 +768,8 @@ def _apply(node: Call, bars: Bars, cache: ArrayCache) -> FloatArray:
         if isinstance(number, Parameter):
             raise IndicatorError(f"{node}: {number.name!r} has no value yet; bind the parameters first")
     sources = [np.ascontiguousarray(_evaluate(source, bars, cache)) for source in node.sources]
+    if node.indicator == RANK and len(sources) == 1:
+        sources += _of_everyone(node, sources[0], bars)
     name, dot, part = node.indicator.partition(".")
     if not dot:
         array = get_indicator(name).kernel(*sources, *node.numbers)
@@ -771,6 +783,39 @@ def _apply(node: Call, bars: Bars, cache: ArrayCache) -> FloatArray:
         cache[key] = (bars, made)
     row: FloatArray = cache[key][1][whole.parts.index(part)]
     return row
+
+
+def _of_everyone(node: Call, own: FloatArray, bars: Bars) -> list[FloatArray]:
+    """Return the source of a rank on the bars of each symbol, this one among them, on the rows; (n,) each."""
+    if Place(bars.symbol, EVERYONE) not in bars.joined:
+        raise IndicatorError(
+            f"{bars.symbol}: {node} is among all symbols, whose bars are not joined to these; give the "
+            "expression to whatif.features, or to a strategy's inputs"
+        )
+    there = {place.symbol: one for place, one in bars.joined.items() if place.timeframe == EVERYONE}
+    return [
+        own if symbol == bars.symbol else one.spread(_known(node.sources[0], one.bars))
+        for symbol, one in there.items()
+    ]
+
+
+_VALUES: WeakKeyDictionary[Bars, dict[str, FloatArray]] = WeakKeyDictionary()
+"""What ranks are made of, by the bars of a symbol: each of many symbols is ranked among the same."""
+
+MAX_VALUES = 32 * 1024 * 1024
+"""Numbers that are kept of it."""
+
+
+def _known(node: Node, bars: Bars) -> FloatArray:
+    """Return an expression's values on a symbol's own bars, (m,), computed once as long as these are kept."""
+    text = str(node)
+    found = _VALUES.get(bars, {}).get(text)
+    if found is None:
+        found = np.ascontiguousarray(_evaluate(node, bars, {}))
+        if len(found) + sum(len(one) for kept in _VALUES.values() for one in kept.values()) > MAX_VALUES:
+            _VALUES.clear()
+        _VALUES.setdefault(bars, {})[text] = found
+    return found
 
 
 def _array_of(name: str, bars: Bars) -> FloatArray:

@@ -129,29 +129,30 @@ def where(condition: FloatArray, yes: FloatArray, no: FloatArray) -> FloatArray:
 
 
 def rank(source: FloatArray, *named: FloatArray) -> FloatArray:
-    """Tell where a series stands among those of named symbols at the same time, from 0 to 1.
+    """Tell where a series stands among those of all symbols, or of named ones, at the same time, from 0 to 1.
 
-    Written as ``rank(roc(20), SPY, IBM, BAC)``: the first argument, of this symbol's bars, among the same of
-    the bars of each of those symbols.
+    Written as ``rank(roc(20))``: of this symbol's bars, among the same of all symbols of the study or the
+    frame; or as ``rank(roc(20), SPY, IBM, BAC)``: among the same of the bars of each of those symbols.
 
     Parameters
     ----------
     source : float64 array (n,)
         Any series.
     *named : float64 arrays (n,)
-        The same of each named symbol, this one among them or not.
+        The same of each symbol; of all symbols this one is among them, of named ones it may be.
 
     Returns
     -------
     float64 array (n,)
         The share of the known ones that are below it, and half of those that are as it is. Of k symbols that
         differ, this one among them, the lowest has 0.5 / k and the highest 1 - 0.5 / k: pandas' average rank
-        less one half, over k (Hazen's plotting position).
+        less one half, over k (Hazen's plotting position). A symbol that is alone among all has 0.5.
 
     Notes
     -----
-    *Timing*: row t uses row t, and of each symbol the newest bar that has ended when bar t has. NaN where the
-    series is, and where none of the others is known; one that is not known does not count.
+    *Timing*: row t uses row t. Of all symbols those count that have the bar of the same start, and a value
+    there; of each named symbol the newest bar that has ended when bar t has. NaN where the series is, and
+    where none of those named is known; one that is not known does not count.
     """
     below, known = np.zeros(len(source)), np.zeros(len(source))
     for other in named:
@@ -199,5 +200,9 @@ FUNCTIONS = (
 
 RANK = "rank"
 
-ACROSS = {RANK: Indicator(RANK, rank, ("",), (), no_rows, origin="own", written="rank(source, SPY, IBM)")}
-"""Indicators that look across named symbols, by name."""
+ACROSS = {
+    RANK: Indicator(
+        RANK, rank, ("",), (), no_rows, origin="own", written="rank(source) or rank(source, SPY, IBM)"
+    )
+}
+"""Indicators that look across symbols, by name."""

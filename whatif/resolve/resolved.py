@@ -442,6 +442,8 @@ def _data_digest(
         **({"made of": joined} if joined else {}),
         **membership_identity(study),
         **_news_identity(news),
+        # ranks of its inputs without names are among these
+        **({"among": sorted(study.data.symbols)} if checked.strategy.needs.everyone else {}),
         **({"adjusted": adjustment} if adjustment else {}),
     }
     return digest(data)

@@ -211,7 +211,8 @@ def _bars(resolved: Resolved, symbol: str, timeframe: str, window: Window, histo
         return Stored(source, part.source_us, part.bar_us)
 
     own = stored(symbol)
-    bars = with_needs(own.at(part.timeframe)[0], resolved.strategy.needs, own, part.exchange, stored)
+    needs, among = resolved.strategy.needs, part.symbols
+    bars = with_needs(own.at(part.timeframe)[0], needs, own, part.exchange, stored, among=among)
     return bars.slice(0, int(np.searchsorted(bars.ts, window.start_us)) + TRIAL_BARS)
 
 

@@ -234,7 +234,12 @@ def _with_window(
     plain = bars.nbytes
     needs = strategy_of(plan.strategy).needs
     bars = with_needs(
-        bars, needs, own, part.exchange, lambda symbol: stored(_known(plan, part, symbol, window.end_us))
+        bars,
+        needs,
+        own,
+        part.exchange,
+        lambda symbol: stored(_known(plan, part, symbol, window.end_us)),
+        among=part.symbols,
     )
     computed += bars.nbytes - plain
     if members is not None:

@@ -165,7 +165,8 @@ def _with_needs(strategy: AnyStrategy, bars: Bars, length: int) -> Bars:
         prices = {name: getattr(drawn, name) for name in PRICE_FIELDS}
         return Stored(replace(bars, symbol=symbol, **prices), length, length)
 
-    return with_needs(bars, strategy.needs, Stored(bars, length, length), _ALWAYS_OPEN, other)
+    own, among = Stored(bars, length, length), (bars.symbol, "DRAWN", "DRAWN2")
+    return with_needs(bars, strategy.needs, own, _ALWAYS_OPEN, other, among=among)
 
 
 def _with_inputs(strategy: StrategySpec, bars: Bars, rng: np.random.Generator, length: int) -> Bars:
