@@ -94,8 +94,10 @@ names another thing (`leverage` and `slippage` are alike by half)."""
 def nearest(given: str, valid: Iterable[str]) -> str:
     """Return a remedy naming the valid spelling closest to `given`, or all of them if none is close."""
     names = sorted(valid)
-    # comparing takes the product of the lengths
-    close = difflib.get_close_matches(given, names, n=1, cutoff=ALIKE) if len(given) <= 200 else []
+    # comparing takes the product of the lengths, and counts a small letter and a capital as different
+    close = [name for name in names if name.casefold() == given.casefold()]
+    if not close and len(given) <= 200:
+        close = difflib.get_close_matches(given, names, n=1, cutoff=ALIKE)
     if close:
         return f"did you mean {close[0]!r}?"
     return f"valid: {', '.join(names)}"

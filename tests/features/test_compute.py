@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -191,6 +193,40 @@ def test_features_of_a_frame_are_those_of_the_table() -> None:
         assert mine["ts"].tolist() == expected["ts"].tolist()
         for text, column in spec(texts).column_of().items():
             assert mine[text].to_numpy().tobytes() == expected[column].to_numpy().tobytes(), text
+
+
+def test_nothing_infinite_stands_in_a_table() -> None:
+    """Neither from an infinite price or column of a frame, nor from a sum that overflows, nor in a label."""
+    frame = lake_rows(walk("A", 1, minutes=30)).assign(extra=1.0)
+    frame.loc[frame.index[5], ["close", "extra"]] = np.inf
+    frame.loc[frame.index[9:12], ["high", "low"]] = 1.7e308
+    own = ("close", "extra", "lag(extra, 1)", "roc(3)", "where(extra > 0, extra, 0)",
+           "where(low > 0, extra, 0)", "close / 0", "log(close - close)", "close * 1e308",
+           "ichimoku(2, 3, 4).tenkan", "price_channel(high + 0, 2).middle")  # fmt: skip
+    with np.errstate(all="ignore"):
+        found = whatif.features(frame, own, calendar="XNYS")
+        bars = walk("A", 1, minutes=30)
+        made = feature_frame(replace(bars, close=np.where(np.arange(len(bars)) % 7, bars.close, 0.0)), spec())
+    for text in own:
+        assert not np.isinf(found[text]).any(), text
+    assert found.loc[5, ["close", "extra"]].isna().all()
+    assert np.isnan(found.loc[6, "lag(extra, 1)"])
+    assert not np.isinf(made["label_return"]).any()
+    assert made["label_return"].notna().sum() > 50
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("sma", r"sma is an indicator: give its parameters, as in sma\(14\)"),
+        ("bbands", r"as in bbands\(14, 2\)\.upper"),
+        ("CLOSE", "did you mean 'close'"),
+        ("vwapp", "did you mean 'vwap'"),
+    ],
+)
+def test_what_is_no_series_of_a_frame_says_what_is_meant(text: str, said: str) -> None:
+    with pytest.raises(IndicatorError, match=said):
+        whatif.features(lake_rows(walk("A", 1, minutes=30)), [text])
 
 
 def test_features_of_a_frame_are_refused_with_the_rule() -> None:

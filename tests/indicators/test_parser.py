@@ -7,7 +7,9 @@ import time
 import pytest
 
 from whatif.errors import IndicatorError
+from whatif.features.spec import FeatureSpec
 from whatif.indicators import parse
+from whatif.search.slices import BarSlice
 
 
 @pytest.mark.parametrize(
@@ -77,7 +79,6 @@ def test_a_name_is_a_parameter_in_a_numbers_place_and_a_series_in_a_series_place
         ("smaa(20)", "did you mean 'sma'"),
         ("sma()", "write sma(source, period)"),
         ("sma(close, 20, 3)", "write sma(source, period)"),
-        ("sma(period=20)", "write sma(source, period)"),
         ("sma(0)", "at least 1"),
         ("sma(-3)", "at least 1"),
         ("sma(2.5)", "2.5 is not a period"),
@@ -102,7 +103,7 @@ def test_a_name_is_a_parameter_in_a_numbers_place_and_a_series_in_a_series_place
         ("sma(close@1h)", "'close@1h' is not a period"),
         ("SPY.clse", "there is no series 'clse' of SPY; did you mean 'close'?"),
         ("SPY.minute_of_session", "there is no series 'minute_of_session' of SPY; valid: close"),
-        ("sma(5).close", "a symbol is a name or a text in quotes: write for instance SPY.close"),
+        ("sma(5).close", "sma(5) is one series and has no output 'close'"),
         ("'SPY'.B.close", "a symbol is a name or a text in quotes"),
         ("''.close", "the symbol '' is blank: name one, such as SPY"),
         ("'A '.close", "begins or ends with a blank"),
@@ -176,3 +177,88 @@ def test_expressions_without_end_are_refused_at_once(text: str) -> None:
 
 def test_thirty_deep_is_deep_enough() -> None:
     assert parse("sma(" * 30 + "close" + ", 3)" * 30).warmup() == 60
+
+
+SPELLINGS = [
+    # spaces, parentheses, default sources
+    ("sma(20)", "sma( close ,20 )", "(sma(20))", "sma((close), 20)", " sma(20)", "sma(period=20)",
+     "sma(close, period=20)"),
+    ("bbands(20, 2).upper", "bbands(close, 20, 2.0).upper", "bbands(20,2e0).upper", "(bbands(20, 2)).upper",
+     "bbands(deviations=2, period=20).upper", "bbands(20, deviations=2.00).upper"),
+    ("atr(14)", "atr(high, low, close, 14)", "atr(high,low,close,period=14)"),
+    ("t3(5)", "t3(close, 5, 0.7)", "t3(5, vfactor=0.70)", "t3(vfactor=0.7, period=5)"),
+    ("kama(10, 2, 40)", "kama(10, slow=40)", "kama(close, 10, 2, 40)", "kama(close, 10, slow=40)"),
+    ("obv()", "obv(close, volume)"),
+    ("(close - sma(20)) / atr(14)", "( close-sma(close,20) )/atr(14)", "((close - sma(20))) / (atr(14))"),
+    ("close + 1", "close+1.0", "close + (1)", "close + 2 / 2", "close + 1e0"),
+    ("close * 0.5", "close * .5", "close * (1/2)", "close*5e-1"),
+    ("close * 1e+22", "close * 1e22", "close * 10000000000000000000000"),
+    ("close@1h", "close@60min", "close @ 1h"),
+    ("SPY.close", "'SPY'.close", '"SPY".close'),
+    ("rank(roc(20))", "rank(roc(close, 20))", "rank( (roc(period=20)) )"),
+    ("rank(roc(20), IBM, SPY)", "rank(roc(20), SPY, IBM)", "rank(roc(20), 'SPY', IBM, SPY)"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("spellings", SPELLINGS, ids=lambda one: one[0])
+def test_spellings_of_one_series_are_one_column_and_one_digest(spellings: tuple[str, ...]) -> None:
+    expected = spellings[0]
+    tables = set()
+    for text in spellings:
+        assert parse(text).text == expected, text
+        assert parse(text).column == parse(expected).column
+        part = BarSlice(("A",), "1min", "1min", "XNYS", "regular", 0, 1)
+        tables.add(FeatureSpec(part, (text,), None).table)
+    assert len(tables) == 1
+    assert sum(map(len, SPELLINGS)) > 45
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [("close + open", "open + close"), ("close * 1", "close"), ("--close", "close"),
+     ("close + 1 + 2", "close + 3"), ("close > open", "open < close"), ("bollinger_mid(20)", "sma(20)")],
+)  # fmt: skip
+def test_what_is_equal_by_algebra_alone_is_another_column(one: str, other: str) -> None:
+    """Rounding says whether it is the same number; nothing is put in another order than it is written."""
+    assert parse(one) != parse(other)
+    assert parse(one).column != parse(other).column
+
+
+def test_a_named_number_may_be_a_strategys_parameter() -> None:
+    assert parse("t3(n, vfactor=0.5)").bind({"n": 5}) == parse("t3(5, 0.5)")
+    assert parse("sma(vwap, period=n)").bind({"n": 5}) == parse("sma(vwap, 5)")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("sma(tenor=20)", "sma has no number 'tenor': valid: period"),
+        ("kama(10, slwo=30)", "did you mean 'slow'"),
+        ("obv(x=1)", "obv has no number 'x'"),
+        ("sma(20, period=20)", "does not fit"),
+        ("kama(10, 2, fast=3)", "does not fit"),
+        ("sma(period=20, period=30)", "does not fit"),
+        ("bbands(deviations=2).upper", "does not fit"),
+        ("bbands(close, deviations=2).upper", "does not fit"),
+        ("atr(high, low, period=14)", "does not fit"),
+        ("sma(**x)", "has no number"),
+        ("SMA(20)", "did you mean 'sma'"),
+        ("BBANDS(20, 2).upper", "did you mean 'bbands'"),
+        ("Sma(20)", "did you mean 'sma'"),
+        ("bbands.upper", r"bbands is an indicator: give its parameters, as in bbands\(14, 2\)\.upper"),
+        ("sma(20).upper", "is one series and has no output 'upper'"),
+        ("bbands(20, 2).upper.x", "is one series and has no output 'x'"),
+        ("close * 1e309", "a number in it is too large"),
+        ("clip(close, 1e400, 2)", "a number in it is too large"),
+        ("log(0)", "0 is a number, and a series has to stand there"),
+        ("1", "1 is a number, and a series has to stand there"),
+    ],
+)
+def test_what_does_not_fit_says_what_would(text: str, said: str) -> None:
+    with pytest.raises(IndicatorError, match=said):
+        parse(text)
+
+
+def test_long_numbers_stay_short() -> None:
+    assert parse("clip(close, 1e300, 1e301)").column == "clip_close_1e300_1e301"
+    assert len(parse(" + ".join(["close * 1e308"] * 20)).text) < 500

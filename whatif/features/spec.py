@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from whatif.domain import (
@@ -37,6 +38,7 @@ from whatif.labels import LabelKind, check_labels
 from whatif.search import BarSlice
 from whatif.splits import Timeline
 from whatif.study import Study, digest
+from whatif.typing import FloatArray
 
 
 @dataclass(frozen=True)
@@ -229,10 +231,16 @@ def feature_columns(bars: Bars, spec: FeatureSpec) -> dict[str, object]:
     """Return the columns of `feature_frame` by name: a text, instants, and arrays (n,)."""
     columns: dict[str, object] = {"symbol": bars.symbol, "ts": timestamps(bars.ts)}
     for expression, column in zip(spec.expressions, spec.columns, strict=True):
-        columns[column] = evaluate(expression, bars)
+        columns[column] = _known(evaluate(expression, bars))
     if spec.label is not None:
         columns |= label_columns(bars, spec)
     return columns
+
+
+def _known(values: FloatArray) -> FloatArray:
+    """Return values, (n,), with NaN for what is infinite, as a price of 0 or a frame's column may make it."""
+    infinite = np.isinf(values)
+    return np.where(infinite, np.nan, values) if infinite.any() else values
 
 
 def label_columns(bars: Bars, spec: FeatureSpec) -> dict[str, object]:
@@ -251,7 +259,7 @@ def label_columns(bars: Bars, spec: FeatureSpec) -> dict[str, object]:
         {"label_end": made.end} if made.known is None else {"label_known": made.known, "label_end": made.end}
     )
     return {
-        **{f"label_{name}": values for name, values in made.values.items()},
+        **{f"label_{name}": _known(values) for name, values in made.values.items()},
         **{name: timestamps(at).where(at > 0) for name, at in instants.items()},
     }
 
@@ -332,6 +340,6 @@ def features_of_frame(
     _check_lengths(expressions, max((len(one) for one in each), default=0))
     for one in each:
         cache: ArrayCache = {}
-        columns = {text: evaluate(expression, one, cache) for text, expression in expressions.items()}
+        columns = {text: _known(evaluate(wanted, one, cache)) for text, wanted in expressions.items()}
         parts.append(pd.DataFrame({"symbol": one.symbol, "ts": timestamps(one.ts), **columns}))
     return pd.concat(parts, ignore_index=True)

@@ -31,7 +31,7 @@ from whatif.indicators.definition import Indicator
 from whatif.indicators.elsewhere import EVERYONE, TIME_SERIES, Needs
 from whatif.indicators.news import MAX_DAYS, NEWS_SERIES, is_news
 from whatif.indicators.operators import COMPARISONS, NEGATED, OPERATORS, RANK
-from whatif.indicators.registry import get_indicator
+from whatif.indicators.registry import INDICATORS, get_indicator
 from whatif.texts import shown
 from whatif.typing import FloatArray
 
@@ -178,7 +178,13 @@ def default_sources(indicator: Indicator) -> tuple[Series, ...]:
 
 def _text(part: Node | Parameter | int | float) -> str:
     """Return a part of a call; 2.0 and 2 are one number, and written the same."""
-    return str(int(part)) if isinstance(part, float) and part.is_integer() else str(part)
+    if isinstance(part, float) and part.is_integer() and abs(part) < MAX_DIGITS:
+        return str(int(part))
+    return str(part)
+
+
+MAX_DIGITS = 1e16
+"""Whole numbers from which on the shortest way to write them has an exponent."""
 
 
 @dataclass(frozen=True)
@@ -502,8 +508,9 @@ def _parsed_operand(tree: ast.expr, text: str) -> Node:
     """Return an operand: what stands for a series, or a number."""
     if isinstance(tree, ast.Constant) and type(tree.value) in (int, float):
         value = float(tree.value)  # type: ignore[arg-type]
-        if math.isfinite(value):
-            return Constant(value)
+        if not math.isfinite(value):
+            raise IndicatorError(f"{shown(text)}: a number in it is too large: write one below 1.7e308")
+        return Constant(value)
     return _parsed(tree, text)
 
 
@@ -529,6 +536,8 @@ def _parsed(tree: ast.expr, text: str) -> Node:
         return _parsed_call(tree.value, whole, text, tree.attr)
     if isinstance(tree, ast.Attribute):
         return _parsed_elsewhere(tree, "", text)
+    if isinstance(tree, ast.Constant) and type(tree.value) in (int, float):
+        _checked(_parsed_operand(tree, text), text)
     raise IndicatorError(
         f"{text!r}: {_as_written(tree)!r} is neither a series nor an indicator; "
         "write for instance sma(vwap, 20)"
@@ -556,6 +565,7 @@ def _timeframe(tree: ast.Subscript, text: str) -> str:
 
 def _parsed_elsewhere(tree: ast.expr, timeframe: str, text: str) -> Series:
     if isinstance(tree, ast.Attribute):
+        _check_part(tree, text)
         name, symbol = tree.attr, _symbol(tree.value, text)
     elif isinstance(tree, ast.Name):
         name, symbol = tree.id, ""
@@ -570,6 +580,24 @@ def _parsed_elsewhere(tree: ast.expr, timeframe: str, text: str) -> Series:
             f"{shown(text)}: there is no series {name!r} of {whose}; {nearest(name, PRICE_FIELDS)}"
         )
     return Series(name, Place(symbol, timeframe))
+
+
+def _check_part(tree: ast.Attribute, text: str) -> None:
+    """Refuse an output of an indicator that has one alone, or without its numbers."""
+    of = tree.value
+    if isinstance(of, ast.Attribute) and _several(of.value):
+        of = of.value
+    if isinstance(of, ast.Call) and isinstance(of.func, ast.Name):
+        raise IndicatorError(
+            f"{shown(text)}: {_as_written(tree.value)} is one series and has no output {tree.attr!r}: "
+            "leave it out"
+        )
+    whole = INDICATORS.get(of.id) if isinstance(of, ast.Name) else None
+    if whole is not None and tree.attr in whole.parts:
+        raise IndicatorError(
+            f"{shown(text)}: {whole.name} is an indicator: give its parameters, as in "
+            f"{whole.shown.split('; ')[whole.parts.index(tree.attr)]}"
+        )
 
 
 def _symbol(tree: ast.expr, text: str) -> str:
@@ -637,12 +665,12 @@ def _moved(node: Node, symbol: str) -> Node:
 
 def _parsed_call(tree: ast.expr, indicator: Indicator, text: str, part: str = "") -> Call:
     assert isinstance(tree, ast.Call)
-    given, sources = tree.args, len(indicator.sources)
+    given, sources = _named_in_place(tree, indicator, text), len(indicator.sources)
     numbers, optional = len(indicator.parameters), len(indicator.defaults)
     bare = indicator.may_omit_sources and numbers - optional <= len(given) <= numbers
     named = numbers - optional + sources <= len(given) <= numbers + sources
-    if tree.keywords or not (bare or named):
-        raise IndicatorError(f"{text!r}: {_as_written(tree)!r} does not fit; write {indicator.usage}")
+    if not (bare or named):
+        raise _unfit(tree, indicator, text)
     if indicator.parts and not part:
         raise IndicatorError(
             f"{text!r}: {_as_written(tree)!r} has several outputs, {', '.join(indicator.parts)}: name one, "
@@ -657,6 +685,36 @@ def _parsed_call(tree: ast.expr, indicator: Indicator, text: str, part: str = ""
         _parsed_sources(given[:count], of, text) if count else default_sources(of),
         (*found, *of.defaults[len(found) - numbers + optional :]),
     )
+
+
+def _unfit(tree: ast.Call, indicator: Indicator, text: str) -> IndicatorError:
+    return IndicatorError(f"{text!r}: {_as_written(tree)!r} does not fit; write {indicator.usage}")
+
+
+def _named_in_place(tree: ast.Call, indicator: Indicator, text: str) -> list[ast.expr]:
+    """Return the arguments of a call, those that are named in their places: sources, then all numbers."""
+    if not tree.keywords:
+        return tree.args
+    named = {str(one.arg): one.value for one in tree.keywords}
+    for wrong in sorted(set(named) - set(indicator.parameters)):
+        remedy = nearest(wrong, indicator.parameters) if indicator.parameters else "leave it out"
+        raise IndicatorError(f"{text!r}: {indicator.name} has no number {wrong!r}: {remedy}")
+    counts = [len(indicator.sources)] if not (tree.args and _is_number(tree.args[0])) else []
+    for count in (*counts, *([0] if indicator.may_omit_sources else [])):
+        first = dict(zip(indicator.parameters, tree.args[count:], strict=False))
+        known = {name: ast.Constant(indicator.default(name)) for name in indicator.parameters} | first | named
+        whole = all(not isinstance(one, ast.Constant) or one.value is not None for one in known.values())
+        apart = len(first) == len(tree.args) - count and len(first) + len(tree.keywords) == len(
+            {**first, **named}
+        )
+        if whole and apart and not (count == 0 and _is_series(tree.args)):
+            sources = tree.args[:count] or [ast.Name(name) for name in indicator.sources]
+            return [*sources, *(known[name] for name in indicator.parameters)]
+    raise _unfit(tree, indicator, text)
+
+
+def _is_series(given: Sequence[ast.expr]) -> bool:
+    return bool(given) and isinstance(given[0], ast.Name) and given[0].id in PRICE_FIELDS
 
 
 def _is_number(tree: ast.expr) -> bool:
@@ -822,6 +880,11 @@ def _array_of(name: str, bars: Bars) -> FloatArray:
     if name in PRICE_FIELDS:
         array: FloatArray = getattr(bars, name)
         return array
+    if name not in bars.inputs and name in INDICATORS:
+        raise IndicatorError(
+            f"{bars.symbol}: {name} is an indicator: give its parameters, as in "
+            f"{INDICATORS[name].shown.partition(';')[0]}"
+        )
     if name not in bars.inputs:
         raise IndicatorError(
             f"{bars.symbol}: there is no series {name!r}; {nearest(name, [*PRICE_FIELDS, *bars.inputs])}"

@@ -125,7 +125,7 @@ def where(condition: FloatArray, yes: FloatArray, no: FloatArray) -> FloatArray:
     -----
     *Timing*: row t uses row t. NaN where the condition is, and where what is taken is.
     """
-    return np.where(np.isnan(condition), np.nan, np.where(condition != 0.0, yes, no))
+    return _of_finite(np.where(np.isnan(condition), np.nan, np.where(condition != 0.0, yes, no)))
 
 
 def rank(source: FloatArray, *named: FloatArray) -> FloatArray:

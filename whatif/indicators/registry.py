@@ -119,12 +119,13 @@ INDICATORS: dict[str, Indicator] = LIBRARY | {
 
 def _remedy(name: str) -> str:
     """Return which indicator may be meant; of names as near as each other, one that is not TA-Lib's."""
+    small = name.lower()  # TA-Lib's names are known in capitals
     familiar = [one.name for one in INDICATORS.values() if one.origin != "TA-Lib"]
-    remedies = [nearest(name, [*familiar, *ACROSS, *NEWS_SERIES]), nearest(name, INDICATORS)]
+    remedies = [nearest(small, [*familiar, *ACROSS, *NEWS_SERIES]), nearest(small, INDICATORS)]
     near = [one for one in remedies if one.startswith("did")]
     return max(
         near,
-        key=lambda one: SequenceMatcher(None, name, one.split("'")[1]).ratio(),
+        key=lambda one: SequenceMatcher(None, small, one.split("'")[1]).ratio(),
         default="'whatif indicators' lists all there are",
     )
 
