@@ -166,6 +166,111 @@ def test_what_does_not_fit_is_refused(make, said: str) -> None:
     assert said in str(refused.value)
 
 
+T, P, H, L, V = "time_col_name price_col_name high_col_name low_col_name volume_col_name".split()  # noqa: SIM905
+AS_DOCUMENTED = {
+    f"tenor {T} {P} {H} {L}": "abands adx_indicator average_true_range commodity_channel_index dmi_indicator "
+    "fast_stock_oscillator natr_indicator slow_stock_oscillator typical_price_indicator "
+    "weighted_close_indicator will_r_indicator",
+    f"tenor {T} {P}": "aroon_down_indicator aroon_oscillator aroon_up_indicator cmo_indicator "
+    "double_exponential_moving_average dpo_indicator elder_ray_index_indicator hull_moving_average_indicator "
+    "linear_weighted_moving_average max_indicator midpoint_indicator min_indicator minmax_indicator "
+    "price_channel_indicator stddev_indicator t3_ema_indicator trima_indicator "
+    "triple_exponential_moving_average trix_indicator wilder_smoothing_indicator ROC100_indicator "
+    "ROCP_indicator ROCR_indicator debug_udf_call",
+    f"tenor {T} input_array_col_name": "exponential_moving_average momentum_indicator moving_average "
+    "roc_indicator rsi",
+    f"tenor {T} {H} {L}": "chaikens_volatility_indicator donchian_channel_indicator "
+    "fisher_transformation_indicator midprice_indicator",
+    f"tenor {T} {P} {H} {L} {V}": "chaiken_money_flow_indicator mf_indicator",
+    f"{T} {P} {H} {L}": "tr_indicator ult_osc_indicator",
+    f"{T} {P} {H} {L} {V}": "acc_dist_indicator",
+    f"adx_period period {T} {P} {H} {L}": "adrx_indicator",
+    f"short_tenor long_tenor {T} input_array_col_name": "apo_indicator moving_average_converge_diverge",
+    f"tenor no_std {T} {P} {H} {L}": "bollinger_bands",
+    f"roc1_period roc2_period wma_period {T} {P}": "coppock_curve_indicator",
+    f"tenor {T} {H} {L} {V} scale": "ease_of_movement_indicator",
+    f"tenor {T} {P} {V}": "force_index_indicator",
+    f"{T} {P} short_period medium_period long_period": "ichimoku_indicator",
+    f"{T} {P} er_period fast_ema_period slow_ema_period": "kama_indicator",
+    f"{T} {P} {H} {L} atr_factor ewm_tenor atr_tenor": "keltner_indicator",
+    f"short_period long_period {T} {P} {H} {L} {V}": "klinger_oscillator_indicator",
+    f"tenor {T} input1_col_name input2_col_name": "linear_regression",
+    f"ema_period sum_period {T} {H} {L}": "mass_index_indicator",
+    f"short_tenor long_tenor signal_line_tenor {T} input_array_col_name":
+        "moving_average_converge_diverge_hist",
+    f"{T} {H} {L}": "neg_dm_indicator pos_dm_indicator",
+    f"period {T} {P} {V}": "negative_volume_indicator",
+    f"{T} {P} {V}": "on_balance_volume pvt_indicator",
+    f"tenor {T} asset1_col_name asset2_col_name": "pairwise_realized_correlation realized_volatility_spread",
+    f"short_period long_period signal_line_period {T} {P}": "percentage_price_oscillator",
+    f"tenor {T} asset_price_col_name": "realized_volatility",
+    f"{T} {P} {H} {L} period af sar_rising": "sar_indicator",
+    f"rsi_tenor tenor {T} {P}": "stoch_rsi_indicator",
+    f"tenor scale {T} time_axis_col_name {P}": "time_series_forecast_indicator",
+    f"tenor scale {T} time_axis_col_name value_axis_col_name": "ts_linear_regression",
+    f"tenor {T} input_arr1_col_name_ input_arr2_col_name_ weights_col_name": "weighted_linear_regression",
+    f"tenor scale {T} time_axis_col_name value_axis_col_name weights_axis_col_name":
+        "weighted_ts_linear_regression",
+}  # fmt: skip
+"""Analytics by the arguments that the user guide of FinSpace documents, in its order."""
+
+GIVEN = {
+    "tenor": 5, "no_std": 2, "period": 5, "adx_period": 5, "rsi_tenor": 5, "scale": "minutes", "af": 0.02,
+    "sar_rising": True, "atr_factor": 2, "ewm_tenor": 5, "atr_tenor": 5, "short_tenor": 3, "long_tenor": 6,
+    "signal_line_tenor": 4, "short_period": 3, "medium_period": 5, "long_period": 6, "signal_line_period": 4,
+    "roc1_period": 6, "roc2_period": 4, "wma_period": 3, "er_period": 5, "fast_ema_period": 30,
+    "slow_ema_period": 2, "ema_period": 4, "sum_period": 5,
+    T: "end", P: "close", H: "high", L: "low", V: "volume", "input_array_col_name": "close",
+    "asset_price_col_name": "close", "value_axis_col_name": "close", "time_axis_col_name": "end",
+    "input1_col_name": "x", "input2_col_name": "y", "asset1_col_name": "x", "asset2_col_name": "y",
+    "input_arr1_col_name_": "x", "input_arr2_col_name_": "y", "weights_col_name": "weight",
+    "weights_axis_col_name": "weight",
+}  # fmt: skip
+ONE_AND_TWO = {("sar_indicator", "period"): 2, ("negative_volume_indicator", "period"): 1,
+               ("ease_of_movement_indicator", "scale"): 1_000_000}  # fmt: skip
+
+
+@pytest.mark.parametrize("arguments", AS_DOCUMENTED, ids=lambda one: one.replace(" ", ","))
+def test_analytics_take_the_arguments_that_the_guide_documents(arguments: str) -> None:
+    from whatif.timeseries import finspace as module
+
+    for name in AS_DOCUMENTED[arguments].split():
+        given = {one: ONE_AND_TWO.get((name, one), GIVEN[one]) for one in arguments.split()}
+        assert name in module.__all__
+        function = getattr(finspace, name)
+        by_name, in_order = function(**given), function(*given.values())
+        assert by_name.outputs == in_order.outputs
+        assert (by_name.columns, by_name.timestamp) == (in_order.columns, in_order.timestamp)
+        found = compute_analytics_on_features(frame(), "new", by_name, partition_col_list=["ticker"])
+        new = [column for column in found if str(column).startswith("new")]
+        assert found[new].notna().any().all(), name
+
+
+def test_the_scale_of_a_time_axis_may_be_a_word() -> None:
+    rows = frame()
+    rows = rows[rows["ticker"] == rows["ticker"].iloc[0]].sort_values("end")
+    made = finspace.ts_linear_regression(9, "minutes", "end", "end", "close").of(rows)
+    minutes = (rows["end"] - rows["end"].iloc[0]).dt.total_seconds().to_numpy()[-9:] / 60.0
+    slope, _ = np.polyfit(minutes, rows["close"].to_numpy()[-9:], 1)
+    assert made["slope"][-1] == pytest.approx(slope, rel=1e-6)
+    with pytest.raises(IndicatorError, match="scale 'minute' is unknown: did you mean 'minutes'"):
+        finspace.ts_linear_regression(9, "minute", "end", "end", "close")
+    with pytest.raises(IndicatorError, match="is given twice"):
+        finspace.rsi(5, time_col_name="end", timestamp_column="end")
+
+
+def test_all_of_the_module_is_taken_without_anything_else() -> None:
+    names: dict[str, object] = {}
+    exec("from whatif.timeseries.finspace import *", names)
+    assert set(DOCUMENTED) | {"ichimoku_indicator", "string_to_timestamp_micros"} <= set(names)
+    assert not {"np", "pd", "re", "Any", "parse", "Bars"} & set(names)
+    text = pd.Series(["2019-10-01T09:30:00.123456Z", "2019-10-01 09:30:00.5"])
+    made = finspace.string_to_timestamp_micros(text)
+    assert [one.isoformat() for one in made] == [
+        "2019-10-01T09:30:00.123456+00:00", "2019-10-01T09:30:00.500000+00:00"
+    ]  # fmt: skip
+
+
 def test_presets_need_no_spark() -> None:
     code = "from whatif import finspace; import sys; print('pyspark' in sys.modules)"
     made = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

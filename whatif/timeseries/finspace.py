@@ -1,6 +1,7 @@
 """Presets with the names of Amazon FinSpace's time-series library, over the indicators of this package.
 
-A notebook that was written for it changes its imports: ``from whatif import finspace``. Where FinSpace's own
+A notebook that was written for it changes its imports: ``from whatif import finspace``, or
+``from whatif.timeseries.finspace import *`` where it took all of a module. Where FinSpace's own
 arithmetic was closed, the definition is that of docs/indicators.md.
 """
 
@@ -18,7 +19,7 @@ import numpy as np
 import pandas as pd
 
 from whatif.calendars import known_schedule
-from whatif.domain import PRICE_FIELDS, Bars, timestamps
+from whatif.domain import PRICE_FIELDS, Bars, microseconds, timestamps
 from whatif.errors import IndicatorError, nearest
 from whatif.indicators import ArrayCache, Expression, evaluate, parse
 from whatif.typing import FloatArray
@@ -86,7 +87,7 @@ weighted_close_indicator(t=1,T,P,H,L) = sma(wclprice(H, L, P), t)
 chaiken_money_flow(t,T,P,H,L,V) = cmf(H, L, P, V, t)
 chaikens_volatility(t,T,H,L) = cvi(H, L, t, t)
 coppock_curve(roc1=14,roc2=11,wma=10,T,P) = coppock(P, wma, roc1, roc2)
-debug_udf_call(T,P) = P
+debug_udf_call(t=1,T,P) = P
 donchian_channel(t,T,H,L) = donchian(H, L, t).upper|middle|lower
 dpo(t,T,P) = dpo(P, t)
 ease_of_movement(t,T,H,L,V,scale=1000000) = emv(H, L, V, t, scale)
@@ -129,8 +130,60 @@ COLUMNS = {
 }
 """Arguments that name columns, and what they are if they are left out."""
 
+_SHORTENED = """
+aroon_down aroon_up chaiken_money_flow chaikens_volatility coppock_curve donchian_channel dpo ease_of_movement
+elder_ray_index fisher_transformation force_index hull_moving_average ichimoku keltner klinger_oscillator
+mass_index negative_volume price_channel pvt wilder_smoothing
+"""
+
+FULL_NAMES = {name: f"{name}_indicator" for name in _SHORTENED.split()}
+"""Analytics that the documentation of FinSpace calls by longer names; they are here by both."""
+
+_OF_COLUMNS = {
+    "T": "time_col_name",
+    "P": "price_col_name input_array_col_name asset_price_col_name value_axis_col_name",
+    "H": "high_col_name",
+    "L": "low_col_name",
+    "V": "volume_col_name",
+    "A": "time_axis_col_name",
+    "X": "input1_col_name asset1_col_name input_arr1_col_name_ input_arr1_col_name",
+    "Y": "input2_col_name asset2_col_name input_arr2_col_name_ input_arr2_col_name",
+    "W": "weights_col_name weights_axis_col_name",
+}
+
+_OF_NUMBERS = {
+    "short": "short_tenor short_period",
+    "long": "long_tenor long_period",
+    "signal": "signal_line_tenor signal_line_period",
+    "roc1": "roc1_period",
+    "roc2": "roc2_period",
+    "wma": "wma_period",
+    "er": "er_period",
+    "fast": "fast_ema_period",
+    "slow": "slow_ema_period",
+    "ewm": "ewm_tenor",
+    "atr": "atr_tenor",
+    "ema": "ema_period",
+    "sum": "sum_period",
+    "tenkan": "short_period",
+    "kijun": "medium_period",
+    "senkou": "long_period",
+}
+
+SECONDS = {"seconds": 1, "minutes": 60, "hours": 3600, "days": 86400}
+"""What the scale of an axis of instants may be called."""
+
 ONLY = {("negative_volume", "period"): 1, ("sar_indicator", "period"): 2, ("sar_indicator", "sar_rising"): 1}
 """Arguments that FinSpace had and the indicators have not: other values are refused."""
+
+
+def _own_names(signature: Signature, own: Mapping[str, str]) -> dict[str, str]:
+    """Return the names of arguments by those that FinSpace's documentation gives them."""
+    found: dict[str, str] = {}
+    for public in signature.parameters:
+        letter = own[public]
+        found |= dict.fromkeys(f"{_OF_COLUMNS.get(letter, '')} {_OF_NUMBERS.get(letter, '')}".split(), public)
+    return found
 
 
 @dataclass(frozen=True, eq=False)
@@ -167,10 +220,7 @@ class Analytic:
                 f"{self.name}: there is no column {missing[0]!r}; "
                 f"{nearest(missing[0], map(str, frame.columns))}"
             )
-        inputs = {
-            series: np.ascontiguousarray(frame[column], dtype=np.float64)
-            for series, column in self.columns.items()
-        }
+        inputs = {series: _numbers(frame[column]) for series, column in self.columns.items()}
         none, row = np.full(len(frame), np.nan), np.arange(len(frame), dtype=np.int64)
         prices: dict[str, Any] = {name: inputs.pop(name, none) for name in PRICE_FIELDS}
         bars = Bars(
@@ -184,6 +234,13 @@ class Analytic:
         )
         cache: ArrayCache = {}
         return {part: evaluate(one, bars, cache) for part, one in self.expressions.items()}
+
+
+def _numbers(column: pd.Series) -> FloatArray:
+    """Return a column as numbers, (n,): instants as seconds since 1970-01-01 UTC."""
+    if isinstance(column.dtype, pd.DatetimeTZDtype) or column.dtype.kind == "M":
+        return np.where(column.isna(), np.nan, microseconds(column) / 1e6)
+    return np.ascontiguousarray(column, dtype=np.float64)
 
 
 def compute_analytics_on_features(
@@ -327,13 +384,24 @@ def _preset(row: str) -> Callable[..., Analytic]:
         )
         parameters.append(Parameter(public, Parameter.POSITIONAL_OR_KEYWORD, default=value))
     signature, outputs = Signature(parameters), _outputs(template)
+    known = _own_names(signature, own)
 
     def preset(*args: Any, **kwargs: Any) -> Analytic:
+        renamed = {known.get(key, key): value for key, value in kwargs.items()}
+        if len(renamed) < len(kwargs):
+            raise IndicatorError(
+                f"{name}{signature}: one of {', '.join(kwargs)} is given twice: leave one out"
+            )
         try:
-            bound = signature.bind(*args, **kwargs)
+            bound = signature.bind(*args, **renamed)
         except TypeError as error:
             raise IndicatorError(f"{name}{signature}: {error}") from error
         bound.apply_defaults()
+        scale = bound.arguments.get("scale")
+        if own.get("scale") and "A" in own.values() and isinstance(scale, str):
+            if scale not in SECONDS:
+                raise IndicatorError(f"{name}: scale {scale!r} is unknown: {nearest(scale, SECONDS)}")
+            bound.arguments["scale"] = SECONDS[scale]
         for public, value in bound.arguments.items():
             if ONLY.get((name, public), value) != value:
                 raise IndicatorError(
@@ -366,7 +434,7 @@ ANALYTICS = {
 }
 """FinSpace's analytics by name; each is an attribute of this module."""
 
-globals().update(ANALYTICS)
+globals().update(ANALYTICS | {full: ANALYTICS[name] for name, full in FULL_NAMES.items()})
 
 
 @dataclass(frozen=True)
@@ -772,3 +840,36 @@ def rank_across(data: Any, column: str, new_column: str, by: str = "ts") -> Any:
     known = F.col("_value").isNotNull() & (others > 0)
     rank = F.when(known, (below + (equal - 1) / 2.0) / others).otherwise(F.lit(float("nan")))
     return made.withColumn(new_column, rank).drop("_value")
+
+
+def string_to_timestamp_micros(column: Any) -> Any:
+    """Return text of instants as instants, to the microsecond; text without a zone is UTC.
+
+    Takes a column of Spark, by its name too, or a series of pandas.
+    """
+    if isinstance(column, pd.Series):
+        return pd.to_datetime(column, utc=True, format="ISO8601")
+    from pyspark.sql import functions as F  # noqa: N812
+
+    return F.to_timestamp(F.col(column) if isinstance(column, str) else column)
+
+
+__all__ = [
+    *ANALYTICS,
+    *FULL_NAMES.values(),
+    *SUMMARIZERS,
+    *(one.__name__ for one in (bar_cnt, close, high, low, lowhigh, first_last_high_low, ohlc_func)),
+    *(one.__name__ for one in (std, time_delta, total_volume, volume_and_close, vwap)),
+    "AbstractCalendar",
+    "BarInputSpec",
+    "CalcInputSpec",
+    "NYSECalendar20192020",
+    "TimeBarSpec",
+    "USEndOfDayCalendarActAct_NoWeekends",
+    "compute_analytics_on_features",
+    "compute_features_on_time_bars",
+    "create_time_bars",
+    "rank_across",
+    "string_to_timestamp_micros",
+    "time_bar_fill_and_filter",
+]
