@@ -12,6 +12,7 @@ import pytest
 
 from whatif.cli import main
 from whatif.indicators import ACROSS, INDICATORS, NEWS_SERIES, TIME_SERIES, parse
+from whatif.report.packing import unpacked
 
 WORDS = {
     "days": "9",
@@ -91,9 +92,15 @@ def test_one_is_drawn_on_bars_of_the_lake(name, tmp_path, monkeypatch, capsys):
     assert main(["indicators", name, "--symbol", "SPY", "--plot", str(page)]) == 0
     assert "60 bars of SPY" in " ".join(capsys.readouterr().out.split())
     text = page.read_text(encoding="utf-8")
-    assert ("bbands(14, 2).upper" if name == "bbands" else "rsi(7)") in text
-    assert "candlestick" in text
+    payload = re.search(r'id="payload">(.*?)</script>', text, re.DOTALL)
+    (drawn,) = json.loads(unpacked(payload[1]))["maps"]
+    candles, first, *_ = drawn["data"]
+    assert (candles["type"], len(candles["x"])) == ("candlestick", 60)
+    assert first["name"] == ("bbands(14, 2).upper" if name == "bbands" else "rsi(7)")
+    # else the slider of candles lies over the indicator
+    assert [drawn["layout"][axis]["rangeslider"]["visible"] for axis in ("xaxis", "xaxis2")] == [False] * 2
     assert "<script src=" not in text
+    assert "default-src 'none'" in text
 
 
 def test_a_rank_is_drawn_among_those_it_names(tmp_path, monkeypatch, capsys):

@@ -325,7 +325,7 @@ def _draw(name: str, symbol: str, timeframe: str, plot: Path | None) -> None:
     from whatif import read_bars
     from whatif.features import features_of_frame
     from whatif.indicators import ACROSS, INDICATORS, needs_of, parse
-    from whatif.report import indicator_figure
+    from whatif.report import write_indicators
 
     if not (name and symbol and plot is not None):
         raise IndicatorError(
@@ -345,8 +345,7 @@ def _draw(name: str, symbol: str, timeframe: str, plot: Path | None) -> None:
     bars = read[read["symbol"] == symbol]
     values = features_of_frame(read, texts, calendar=str(bars["exchange"].iloc[0]))
     values = values[values["symbol"] == symbol]
-    # the page holds plotly itself, and asks nobody for it
-    indicator_figure(bars, values, texts).write_html(plot, include_plotlyjs=True)
+    write_indicators(bars, values, texts, f"{symbol}, bars of {timeframe}", plot)
     Console().print(f"{', '.join(texts)} on {len(bars):,} bars of {symbol}: {plot}", highlight=False)
 
 

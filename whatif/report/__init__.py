@@ -9,7 +9,7 @@ from whatif.doors import door
 if TYPE_CHECKING:
     from whatif.report.answers import NOT_STORED, Answer, answer_of, stored_answers, write_row
     from whatif.report.backtest_plots import BacktestPlots
-    from whatif.report.bars_page import write_check, write_prices
+    from whatif.report.bars_page import write_check, write_indicators, write_prices
     from whatif.report.chart import Chart
     from whatif.report.columns import axis_label
     from whatif.report.data import ChosenSeries, JoinedFolds, Origin, Ranking, ReportData
@@ -52,7 +52,7 @@ else:
             "answers": "NOT_STORED Answer answer_of stored_answers write_row",
             "backtest_plots": "BacktestPlots",
             "chart": "Chart",
-            "bars_page": "write_check write_prices",
+            "bars_page": "write_check write_indicators write_prices",
             "columns": "axis_label",
             "data": "ChosenSeries JoinedFolds Origin Ranking ReportData",
             "displays": (

@@ -11,6 +11,8 @@ import numpy as np
 import pandas as pd
 
 from whatif.lake import QUALITY_RULES, BarsCheck
+from whatif.report.figures import MAX_CANDLES as INDICATOR_CANDLES
+from whatif.report.figures import draw_indicators
 from whatif.report.sides import write_page
 from whatif.report.theme import (
     BENCHMARK,
@@ -103,6 +105,28 @@ def write_prices(
         found=[_row(row) for row in found.head(MAX_FOUND).to_dict("records")],
         total=len(found),
     )
+
+
+def write_indicators(
+    bars: pd.DataFrame, values: pd.DataFrame, texts: Sequence[str], title: str, path: str | os.PathLike[str]
+) -> Path:
+    """Write indicators on the newest bars as a page, which loads nothing; return where it is.
+
+    Parameters
+    ----------
+    bars, values, texts
+        As `whatif.report.indicator_figure` takes them.
+    title : str
+        Of the page, such as the symbol.
+    path : str or path
+        Where the page goes.
+    """
+    drawn = _lists(below_buttons(draw_indicators(bars, values, texts)))
+    many, last = min(len(bars), INDICATOR_CANDLES), bars["ts"].iloc[-1]
+    note = f"the last {many:,} of {len(bars):,} bars, to {last:%Y-%m-%d}"
+    empty: dict[str, Any] = {"summary": [], "rules": [], "found": [], "total": 0, "said": ""}
+    maps = [(", ".join(texts), note)]
+    return write_page(path, "bars", {"maps": [drawn]}, title=title, maps=maps, **empty)
 
 
 def _candles(rows: pd.DataFrame, found: pd.DataFrame) -> tuple[Drawing, int]:

@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import tempfile
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,9 @@ _FLAGS = (
     "--disable-background-networking", "--disable-component-update", "--virtual-time-budget=8000",
 )  # fmt: skip
 _SECONDS = 120
+_LINE, _MOST_LINES = 48, 4
+"""Characters of a line below a title, which a phone has room for, and lines."""
+
 _PAGE = """<!doctype html><html lang="en"><head><meta charset="utf-8">
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:">
 <title>{title}</title><style>html,body{{margin:0;background:#fff}}</style></head><body><div id="chart"></div>
@@ -42,17 +46,22 @@ class Chart(go.Figure):  # type: ignore[misc]  # plotly has no types
     @classmethod
     def of(cls, drawn: Drawing, title: str, below: str = "") -> Chart:
         """Return a drawing of the report with its title above, and a smaller line below that."""
-        layout, room = drawn["layout"], 50
+        layout = drawn["layout"]
         # a title of the drawing itself says how many bars a candle covers
-        said = "; ".join(filter(None, (html.escape(below, quote=False), layout["title"].get("text", ""))))
+        said = "; ".join(filter(None, (below, layout["title"].get("text", ""))))
+        lines = textwrap.wrap(said, _LINE, max_lines=_MOST_LINES) or [" "]
+        room = 50 + 14 * (len(lines) - 1)
         height = layout["height"] + room
-        text = f"{html.escape(title, quote=False)}<br><sub>{said or ' '}</sub>"
+        smaller = "<br>".join(f"<sub>{html.escape(one, quote=False)}</sub>" for one in lines)
+        text = f"{html.escape(title, quote=False)}<br>{smaller}"
         head = {"text": text, "font": {"size": 15}, "x": 0, "xanchor": "left", "xref": "paper"}
         layout |= {
             "title": head | {"y": 1 - 20 / height, "yanchor": "top"},
             "margin": layout["margin"] | {"t": layout["margin"]["t"] + room},
             "height": height,
             "legend": layout["legend"] | {"y": 1 - room / height},
+            # beside the figure: above it, it would lie over the title where there is little room
+            "modebar": layout["modebar"] | {"orientation": "v"},
         }
         return cls(drawn)
 

@@ -355,6 +355,11 @@ def indicator_figure(bars: pd.DataFrame, values: pd.DataFrame, texts: Sequence[s
     -------
     plotly.graph_objects.Figure
     """
+    return theme.as_figure(draw_indicators(bars, values, texts))
+
+
+def draw_indicators(bars: pd.DataFrame, values: pd.DataFrame, texts: Sequence[str]) -> theme.Drawing:
+    """Return the drawing of `indicator_figure`."""
     rows, shown = bars.tail(MAX_CANDLES), values.tail(MAX_CANDLES)
     drawn = theme.two_drawings("Price", ", ".join(texts) if len(texts) < 3 else "")
     x, when = np.arange(len(rows), dtype=np.float64), _when(rows)
@@ -368,9 +373,10 @@ def indicator_figure(bars: pd.DataFrame, values: pd.DataFrame, texts: Sequence[s
         drawn["data"].append(line | (_UPPER if among_prices else _LOWER))
     at = np.linspace(0, max(len(rows) - 1, 0), 6).astype(int)
     ticks = {"tickvals": at.tolist(), "ticktext": [when[k] for k in at] if when else []}
-    drawn["layout"]["xaxis"] |= ticks
-    drawn["layout"]["xaxis2"] |= ticks
-    return theme.as_figure(drawn)
+    for name in ("xaxis", "xaxis2"):
+        drawn["layout"][name] |= ticks | {"rangeslider": {"visible": False}}
+    drawn["layout"]["height"] = 460
+    return drawn
 
 
 def _of_symbol(frame: pd.DataFrame, symbol: str | None) -> pd.DataFrame:

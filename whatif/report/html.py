@@ -167,7 +167,7 @@ def render(data: ReportData) -> str:
 def page_parts(script_name: str, style_name: str) -> dict[str, Any]:
     """Return what a page of this room needs to draw with plotly.js, from its script and style by name."""
     own = _template(style_name) if style_name != "report.css" else ""
-    return parts_of(_template(script_name), _template("report.css") + own + _HEIGHTS)
+    return parts_of(_template("labels.js") + _template(script_name), _template("report.css") + own + _HEIGHTS)
 
 
 def parts_of(script: str, style: str) -> dict[str, Any]:

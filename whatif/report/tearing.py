@@ -68,7 +68,7 @@ def draw_sheet(sheet: TearSheet) -> theme.Drawing:
         "months": 60 + _ROW * max(years, 1),
         "table": 40 + _ROW * (figures + 1),
     }
-    total, gap = sum(heights.values()), 40
+    total, gap = sum(heights.values()), 64
     height = total + gap * (len(heights) - 1) + 90
     share = 1.0 / (total + gap * (len(heights) - 1))
     spans, top = {}, 1.0

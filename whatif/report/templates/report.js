@@ -292,7 +292,8 @@ window.whatifReady = (async () => {
       delete layout.height; delete layout.title;
       layout.hoverlabel = { font: { size: 12 } };
       if (narrow) for (const axis of ["yaxis", "yaxis2"]) if (layout[axis]) layout[axis].title = { text: "" };
-      if (narrow) layout.margin = { ...layout.margin, l: 58, r: 4, t: name === "price" ? 96 : 46 };
+      const named = new Set(figure.data.filter((one) => one.showlegend !== false).map((one) => one.legendgroup || one.name)).size;
+      if (narrow) layout.margin = { ...layout.margin, l: 58, r: 4, t: name === "price" ? 52 + 20 * Math.ceil(named / 2) : 46 };
       const labels = ticks(-Infinity, Infinity, div.clientWidth < 600 ? 5 : 10);
       for (const axis of ["xaxis", "xaxis2"]) if (layout[axis]) Object.assign(layout[axis], labels);
       for (const axis of ["yaxis", "yaxis2"]) if (layout[axis]) layout[axis].fixedrange = true;
@@ -365,6 +366,12 @@ window.whatifReady = (async () => {
     ? { diverging: [[0, "#c25a52"], [0.25, "#74403d"], [0.5, "#262b33"], [0.75, "#2c4c7d"], [1, "#3f78c9"]], sequential: [[0, "#232a35"], [0.5, "#37639f"], [1, "#83b4f2"]] }
     : { diverging: [[0, "#c0504a"], [0.25, "#e3a7a0"], [0.5, "#eceff1"], [0.75, "#94bbe6"], [1, "#2f6fc4"]], sequential: [[0, "#e9eef5"], [0.5, "#7fa9dc"], [1, "#1f4f96"]] };
 
+  // of many names as many as stand beside each other, upright
+  function thinned(names, room) {
+    const wide = 14 + 7 * Math.max(...names.map((one) => one.length)), by = Math.ceil((names.length * wide) / Math.max(room, 1));
+    return names.length > 16 && by > 1 ? { tickmode: "array", tickvals: names.filter((_, k) => k % by === 0), tickangle: 0 } : {};
+  }
+
   function mapLayout(x, y) {
     const grid = "rgba(128,128,128,0.18)";
     return {
@@ -411,6 +418,7 @@ window.whatifReady = (async () => {
     };
     const layout = mapLayout(x.name, y.name);
     Object.assign(layout.yaxis, { type: "category", showgrid: false });
+    Object.assign(layout.xaxis, thinned(trace.x, $("plot-map").clientWidth - 150));
     if (chosenRow >= 0 && of(only, chosenRow)) {
       const [a, b] = [x.codes[chosenRow], y.codes[chosenRow]], ink = getComputedStyle(document.body).color;
       layout.shapes = [{ type: "rect", x0: a - 0.5, x1: a + 0.5, y0: b - 0.5, y1: b + 0.5, line: { color: ink, width: 3 } }];
@@ -423,7 +431,7 @@ window.whatifReady = (async () => {
     const names = x.levels.map(escaped), at = [], values = [], only = whose(x, null);
     for (let i = 0; i < n; i++) if (told(i) && of(only, i) && Number.isFinite(metric.values[i])) { at.push(names[x.codes[i]]); values.push(metric.values[i]); }
     const layout = mapLayout(x.name, metric.heading), line = cells(x, null, metric, aggregate, only).values[0];
-    Object.assign(layout.xaxis, { categoryarray: names });
+    Object.assign(layout.xaxis, { categoryarray: names, ...thinned(names, $("plot-map").clientWidth - 80) });
     const shown = line.map((v) => format(v, metric.kind));
     Plotly.react($("plot-map"), [
       { type: "scatter", mode: "markers", x: at, y: values, marker: { color: "#8b919b", size: 7, opacity: 0.55 }, hovertemplate: "%{x}: %{y:.4g}<extra></extra>" },
@@ -528,7 +536,8 @@ window.whatifReady = (async () => {
 
   function drawSlice() {
     const axis = mapped[+$("slice-axis").value], metric = byKey[board.objective], rows = trialRows(LINES), layout = mapLayout(axis.name, metric.heading);
-    layout.xaxis.categoryarray = axis.levels.map(escaped);
+    const names = axis.levels.map(escaped);
+    Object.assign(layout.xaxis, { categoryarray: names, ...thinned(names, $("plot-slices").clientWidth - 80) });
     const median = cells(axis, null, metric, "median").values[0];
     Plotly.react($("plot-slices"), [
       { ...mark, x: rows.map((i) => escaped(axis.levels[axis.codes[i]])), y: rows.map((i) => metric.values[i]), text: rows.map(pointText) },
