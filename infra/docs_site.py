@@ -8,8 +8,13 @@ from __future__ import annotations
 
 import ast
 import re
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from docs_diagram import drawn
 
 if TYPE_CHECKING:
     from mkdocs.structure.files import Files
@@ -76,7 +81,8 @@ def on_files(files: Files, config: Any) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
-    """Let links lead to where files of the checkout are on the site."""
+    """Let links lead to where files of the checkout are on the site, and draw flow charts."""
+    markdown = drawn(markdown)
     return re.sub(r"\]\(\.\./README\.md", "](index.md", markdown).replace("](../", "](")
 
 

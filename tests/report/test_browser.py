@@ -78,7 +78,22 @@ def test_a_complaint_would_be_seen(ask, make):
 
 def test_numbers_are_written_as_python_writes_them(ask, make):
     rng = np.random.default_rng(0)
-    numbers = [0.0, -0.0, 0.125, 1.005, -2.675, 999.995, 1e-9, 123456789.5, 0.0099999, 0.00999, 1e15]
+    numbers = [
+        0.0,
+        -0.0,
+        0.125,
+        1.005,
+        -2.675,
+        999.995,
+        1e-9,
+        123456789.5,
+        0.0099999,
+        0.00999,
+        1e15,
+        1.25e16,
+        -2.5e28,
+        9.96e200,
+    ]
     numbers += (rng.normal(size=300) * 10.0 ** rng.integers(-8, 8, 300)).tolist()
     kinds = ["ratio", "percent", "fraction", "money", "count", "flag"]
     cases = [(number, kind) for number in numbers for kind in kinds]

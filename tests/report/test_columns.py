@@ -33,6 +33,11 @@ from whatif.report.heatmap import levels
         (pd.NA, "money", "–"),
         (math.inf, "ratio", "∞"),
         (-math.inf, "count", "−∞"),
+        (1e15, "count", "1,000,000,000,000,000"),
+        (-2.54e28, "percent", "−2.5e+28"),
+        (1.25e16, "money", "1.3e+16"),  # an exact half goes away from zero here too
+        (9.96e200, "fraction", "1.0e+203"),
+        (1.7e308, "fraction", "∞"),
     ],
 )
 def test_a_number_is_written_to_its_kind(value, kind, text):

@@ -11,6 +11,7 @@ from typing import Any
 from whatif.domain import METRICS, Metric
 
 MISSING = "–"
+_MAX_DIGITS = 1e15
 _MINUS = "\N{MINUS SIGN}"
 _MAX_ZEROS = 9
 
@@ -38,9 +39,11 @@ def format_number(value: Any, kind: str) -> str:
         return MISSING
     if kind == "flag":
         return "yes" if number else "no"
-    if math.isinf(number):
-        return "∞" if number > 0 else f"{_MINUS}∞"
     scaled = number * 100 if kind == "fraction" else number
+    if math.isinf(scaled):
+        return "∞" if scaled > 0 else f"{_MINUS}∞"
+    if abs(scaled) > _MAX_DIGITS:
+        return _power(scaled)
     return _digits(scaled, _decimals(abs(scaled), kind))
 
 
@@ -68,6 +71,16 @@ def _digits(number: float, decimals: int) -> str:
     exact = Decimal(number).quantize(Decimal(1).scaleb(-decimals), rounding=ROUND_HALF_UP)
     text = f"{abs(exact):,f}"
     return f"{_MINUS}{text}" if exact < 0 else text
+
+
+def _power(number: float) -> str:
+    """Write what nobody counts the digits of, as an account that lost all and owes makes it: "2.5e+28"."""
+    exact = Decimal(abs(number))
+    power = exact.adjusted()
+    tenths = int((exact.scaleb(1 - power)).to_integral_value(ROUND_HALF_UP))
+    if tenths == 100:
+        tenths, power = 10, power + 1
+    return f"{_MINUS if number < 0 else ''}{tenths // 10}.{tenths % 10}e+{power}"
 
 
 def axis_label(value: Any) -> str:

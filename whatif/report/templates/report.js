@@ -35,6 +35,7 @@ window.whatifReady = (async () => {
     if (kind === "flag") return value ? "yes" : "no";
     if (!Number.isFinite(value)) return value > 0 ? "∞" : "−∞";
     const scaled = kind === "fraction" ? value * 100 : value, size = Math.abs(scaled);
+    if (size > 1e15) return (scaled < 0 ? "−" : "") + (Number.isFinite(size) ? size.toExponential(1) : "∞");
     let decimals = 2;
     if (kind === "count" || size >= 1000) decimals = 0;
     else if (kind === "fraction") decimals = 1;
