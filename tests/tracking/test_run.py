@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import pandas as pd
 import pytest
 
-from whatif.domain import METRIC_KEYS
+from whatif.domain import METRIC_KEYS, Execution
 from whatif.pins import LakeLocation, Pin
 from whatif.tracking import child_runs, run
 from whatif.tracking.child_runs import log_configurations
@@ -264,6 +264,19 @@ class TestConfigurations:
         other = board(4).assign(strategy="other")
         assert log_configurations(parent, other, ("fast", "execution")) == 1
         assert parent.client.get_run(parent.run_id).data.params == same
+
+    def test_settings_that_nobody_asked_for_are_not_named(self, parent: TrackedRun) -> None:
+        settings = [Execution(cash=1000.0, commission=0.001 * k).written for k in range(3)]
+        ranked = board(3).assign(settings=list(map(json.dumps, settings)))
+        log_configurations(parent, ranked, ("execution",))
+        found = [r.data.params for r in runs(parent) if r.info.run_id != parent.run_id]
+        named = {name for params in found for name in params if name.startswith("execution.")}
+        assert named == {"execution.cash", "execution.commission"}
+        # the one of its own name stays, whatever it is
+        log_configurations(parent, board(4).assign(settings=json.dumps(settings[0])), ("slip_open",))
+        assert {"execution.slip_open", "fast"} <= {
+            name for r in runs(parent) if r.info.run_id != parent.run_id for name in r.data.params
+        }
 
     def test_nothing_ranked_is_nothing_logged(self, parent: TrackedRun) -> None:
         assert log_configurations(parent, board(1)[:0], ("fast",)) == 0

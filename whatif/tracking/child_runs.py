@@ -14,7 +14,7 @@ from uuid import uuid4
 
 import pandas as pd
 
-from whatif.domain import METRIC_KEYS
+from whatif.domain import METRIC_KEYS, Execution
 from whatif.models import predicted_columns
 from whatif.tracking.registry import FLAVOUR, flavour_of
 from whatif.tracking.run import (
@@ -241,7 +241,7 @@ def _apart(
     """Return the parameters of each that vary, or may by an axis, with what names it; and those of all.
 
     An axis varies the parameter of its name, those of the section of its name (`execution.cash`), or one
-    within a section.
+    within a section. Settings of such a section that are at their default in all of them are not named.
     """
     named, first = {"config_id", "symbol", *axes}, every[0] if every else {}
 
@@ -250,7 +250,20 @@ def _apart(
         return not {name, section, last} & named and all(one.get(name) == first[name] for one in every)
 
     same = {name: value for name, value in first.items() if stays(name)}
-    return [{name: value for name, value in one.items() if name not in same} for one in every], same
+    default = {
+        name
+        for name, value in _DEFAULTS.items()
+        if name.rpartition(".")[0] in named and all(one.get(name, value) == value for one in every)
+    }
+    default -= {name for name in default if name.rpartition(".")[2] in named}
+    return [
+        {name: value for name, value in one.items() if name not in same and name not in default}
+        for one in every
+    ], same
+
+
+_DEFAULTS = {f"execution.{key}": value for key, value in Execution().written.items()}
+"""Settings of the broker that nobody asked for, as `_params` names them."""
 
 
 def _log_together(parent: TrackedRun, children: Sequence[_Child]) -> bool:
