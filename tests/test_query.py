@@ -243,6 +243,43 @@ def test_what_duckdb_refuses_is_said_with_what_there_is(asked, query, said, monk
     assert "tables and views: backtests, bars" in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "query",
+    [
+        "insert into bars select * from bars",
+        "drop view results",
+        "create table kept as select 1",
+        "select 1; create view mine as select 2",
+        "attach 'own.db' as own",
+        "set threads = 1",
+        "load json",
+    ],
+)
+def test_the_command_refuses_what_would_be_gone_with_it(lake, monkeypatch, capsys, tmp_path, query) -> None:
+    monkeypatch.setenv("WHATIF_HOME", str(lake.home))
+    monkeypatch.chdir(tmp_path)
+    assert main(["sql", query]) == 2
+    assert "changes this connection alone" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "create temp table a as select 1 as x; select * from a",
+        "copy (select 1) to 'a.csv'",
+        "attach 'own.db' as own; create table own.kept as select * from studies",
+        "explain select 1",
+        "describe bars",
+        "pivot (select symbol, close from bars) on symbol using sum(close)",
+    ],
+)
+def test_the_command_does_what_tells_or_is_kept(lake, monkeypatch, tmp_path, query) -> None:
+    monkeypatch.setenv("WHATIF_HOME", str(lake.home))
+    monkeypatch.chdir(tmp_path)
+    assert main(["sql", query]) == 0
+
+
 def test_a_damaged_table_does_not_hide_the_others(tmp_path: Path) -> None:
     location = LakeLocation(tmp_path / "home")
     put_bars(location, [walk("A", 1, minutes=60)])

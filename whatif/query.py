@@ -53,6 +53,13 @@ _SETTINGS = {"autoinstall_known_extensions": "false", "autoload_known_extensions
 """DuckDB would fetch an extension from its makers when a query names something that one has."""
 
 
+_TELLING = frozenset({"SELECT", "EXPLAIN", "PRAGMA", "CALL", "COPY", "EXPORT", "EXECUTE", "MULTI"})
+"""Statements that give rows or write files, by DuckDB's names; one of several is a PIVOT."""
+
+_STORING = frozenset({"CREATE", "DROP", "ALTER", "INSERT", "UPDATE", "DELETE", "MERGE_INTO", "COPY_DATABASE"})
+"""Statements that are kept where a file is attached."""
+
+
 @dataclass(frozen=True)
 class Column:
     """A column of a table or view: its name, and DuckDB's name of its type."""
@@ -136,6 +143,28 @@ class Tables:
             raise LakeError("SQL: these tables are closed: whatif.tables() opens them anew") from error
         except (engine.Error, OSError) as error:
             raise LakeError(self._refusal(str(error))) from error
+
+    def check_alone(self, query: str) -> None:
+        """Refuse a query that nobody asks anything after, if it neither tells nor writes anything.
+
+        Tables and views that it makes or drops are those of this connection, and no table of the lake.
+
+        Raises
+        ------
+        LakeError
+            If its last statement is one of those that change something, of a connection without files.
+        """
+        engine = _engine()
+        try:
+            kinds = [one.type.name for one in engine.extract_statements(query)]
+        except engine.Error:  # said when it is asked
+            return
+        if kinds and kinds[-1] not in _TELLING and not ("ATTACH" in kinds[:-1] and kinds[-1] in _STORING):
+            raise LakeError(
+                f"SQL: {kinds[-1]} changes this connection alone, which ends with the query, and no table "
+                "of the lake: end with a query, write COPY (...) TO 'file.csv', or ATTACH a data base of "
+                "your own before"
+            )
 
     def close(self) -> None:
         """Let go of memory and files."""

@@ -51,6 +51,19 @@ def test_what_is_there_stays(lake, tmp_path, capsys) -> None:
     assert kept.read_text() == "my own"
 
 
+def test_a_link_to_nowhere_is_not_written_through(lake, tmp_path, capsys) -> None:
+    (tmp_path / "mine.yaml").symlink_to(tmp_path / "elsewhere.yaml")
+    assert _new(lake, tmp_path) == 2
+    assert "is there already" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.yaml"]
+
+
+def test_a_file_s_name_is_no_study_s(lake, tmp_path, capsys) -> None:
+    assert main(["--home", str(lake.home), "new", "mine.yaml", "--folder", str(tmp_path)]) == 2
+    assert "'whatif new mine' writes mine.yaml" in " ".join(capsys.readouterr().err.split())
+    assert not list(tmp_path.iterdir())
+
+
 def test_bars_that_are_not_there_are_refused_with_those_that_are(lake, tmp_path, capsys) -> None:
     assert _new(lake, tmp_path, "--symbol", "C") == 2
     assert "--symbol B --timeframe 1d" in capsys.readouterr().err

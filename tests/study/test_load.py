@@ -243,6 +243,12 @@ def test_a_name_that_no_folder_can_have(name: str) -> None:
     assert "becomes that of a folder" in refusal(LEAST.replace("study: least", f"study: {name}"))
 
 
+@pytest.mark.parametrize("name", ["it's", "../up", "a b", "\u00fcber", ".hidden"])
+def test_what_a_name_is_made_of_is_said(name: str) -> None:
+    said = refusal(LEAST.replace("study: least", f'study: "{name}"'))
+    assert "a name is made of letters from A to Z, digits, dots, _ and -" in said
+
+
 @pytest.mark.parametrize(
     ("symbol", "said"),
     [

@@ -48,6 +48,7 @@ def sql(
             for name, columns in frame.itertuples(index=False):
                 console.print(Text.assemble((name, "bold"), f": {columns}"))
         else:
+            opened.check_alone(query)
             frame = opened.sql(query)
             _rows_of_query(console, frame.head(top))
             if len(frame) > top:

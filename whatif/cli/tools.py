@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import inspect
 import json
+import os
 import sys
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
 from importlib import import_module
@@ -78,14 +80,12 @@ def new(
         strategy=json.dumps(rule.name), start=of["first"].date(), end=of["last"].date() + timedelta(days=1),
     )  # fmt: skip
     parse_study(text, str(study))  # refuses a name that no study can have, before anything is written
-    for path in (study, rule):
-        if path.exists():
-            raise StudyError(
-                f"{path} is there already, and nothing was written: take another name or --folder"
-            )
-    folder.mkdir(parents=True, exist_ok=True)
-    rule.write_text((conf_dir() / "new" / "strategy.py").read_text(encoding="utf-8"), encoding="utf-8")
-    study.write_text(text, encoding="utf-8")
+    if name.endswith((".yaml", ".yml", ".py")):
+        raise StudyError(
+            f"{name} names a file, and a study's name is wanted, of which its files are named: 'whatif new "
+            f"{Path(name).stem}' writes {Path(name).stem}.yaml"
+        )
+    _write_new({rule: (conf_dir() / "new" / "strategy.py").read_text(encoding="utf-8"), study: text})
     console = Console()
     for line in (
         f"{study}: {of['bars']:,} bars of {of['symbol']}",
@@ -93,6 +93,19 @@ def new(
         f"next: whatif run {study}",
     ):
         console.print(visible(line), highlight=False, markup=False, soft_wrap=True)
+
+
+def _write_new(texts: Mapping[Path, str]) -> None:
+    """Write files where there is nothing of their names, not even a link to nowhere."""
+    for path in texts:
+        if os.path.lexists(path):
+            raise StudyError(
+                f"{path} is there already, and nothing was written: take another name or --folder"
+            )
+    for path, text in texts.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("x", encoding="utf-8") as file:
+            file.write(text)
 
 
 def schema(

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from whatif.errors import StudyError, nearest
 from whatif.paths import bounded_text
-from whatif.study.model import Study
+from whatif.study.model import NAMES, Study
 from whatif.study.schema import valid_keys
 from whatif.texts import shortened
 from whatif.yaml_text import MAX_BYTES, YamlTextError, load_yaml
@@ -83,6 +83,11 @@ def _explain(item: Any, path: list[str], given: Mapping[Any, Any]) -> tuple[str,
         return f"unknown key {key!r}: ", nearest(path[-1], valid_keys(path[:-1], given))
     if item["type"] == "missing":
         return f"key {key!r} is missing: ", "it is required"
+    if item["type"] == "string_pattern_mismatch" and item["ctx"]["pattern"] == NAMES:
+        rule = (
+            "a name is made of letters from A to Z, digits, dots, _ and -, and begins with a letter or digit"
+        )
+        return f"{key} = {_shown(item['input'])}: ", rule
     message = item["msg"].removeprefix("Value error, ").replace("a valid tuple", "a list")
     if item["type"] == "string_type" and isinstance(item["input"], (bool, date)):
         message += " (YAML reads this word as something else: put it in quotes)"

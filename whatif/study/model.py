@@ -49,7 +49,10 @@ from whatif.splits import SEAM as SPLITS
 from whatif.splits import Split
 from whatif.texts import shown
 
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=120)]
+NAMES = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
+"""What a name is made of, which becomes that of a folder."""
+
+Name = Annotated[str, Field(pattern=NAMES, max_length=120)]
 Integer = Annotated[int, Field(ge=-(2**63), lt=2**63)]
 Scalar = bool | Integer | float | str
 MAX_SYMBOLS = 20_000
