@@ -82,7 +82,7 @@ def test_lean_is_written_of_a_study(lake, tmp_path, capsys) -> None:
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        (("--as", "backtradr"), "backtrader"),
+        (("--as", "backtradr"), "--as 'backtradr' is no format"),
         (("--symbol", "X"), "chosen for others"),
     ],
 )
@@ -91,3 +91,11 @@ def test_what_is_not_there_is_told(lake, tmp_path: Path, capsys, given, said) ->
     assert exported(lake, str(study), *given, "--output", str(tmp_path / "out")) == 2
     assert said in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+def test_a_file_is_no_folder(lake, tmp_path, capsys) -> None:
+    (tmp_path / "out").write_text("my own")
+    study = lake.home.parent / "reverting.yaml"
+    assert exported(lake, str(study), "--output", str(tmp_path / "out")) == 2
+    assert "is a file, and a folder is wanted" in " ".join(capsys.readouterr().err.split())
+    assert (tmp_path / "out").read_text() == "my own"

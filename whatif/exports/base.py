@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 import jinja2
 
 from whatif.engines import BacktestTask
-from whatif.errors import StudyError, nearest
+from whatif.errors import PluginError, StudyError, nearest
 from whatif.exports.rules import Rule, rule_of
 from whatif.exports.tables import lines_of
 from whatif.paths import written_whole
@@ -128,6 +128,8 @@ def export_choice(
         says by what of the configuration, and nothing is written.
     """
     found = named(form)
+    if folder.exists() and not folder.is_dir():
+        raise StudyError(f"--output {folder} is a file, and a folder is wanted: give another")
     groups = {"+".join(group): group for group in side.groups}
     if symbol not in groups and (symbol or len(groups) > 1):
         raise StudyError(f"--symbol {symbol!r}: {side.name} was chosen for others; {nearest(symbol, groups)}")
@@ -161,7 +163,10 @@ def named(form: str) -> Format:
     """
     from whatif.exports.kinds import SEAM  # which derive from what stands here
 
-    kind: type[Format] = SEAM.find(form)
+    try:
+        kind: type[Format] = SEAM.find(form)
+    except PluginError as error:
+        raise PluginError(f"--as {form!r} is no format: {error}") from error
     return kind()
 
 
