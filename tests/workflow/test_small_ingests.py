@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import pyarrow as pa
 import pytest
 
-from whatif.lake import maintenance, tag_pin
+from whatif.lake import create, maintenance, tag_pin
 from whatif.lake.maintenance import at_snapshot, write_next
 from whatif.pins import LakeLocation, current_pin, open_table, read_bars, tagged_pin
 from whatif.sources import Chunk, IngestSpec, Layout, Source
@@ -97,6 +97,27 @@ class Clock:
 PRICES = ("open", "high", "low", "close", "volume")
 
 
+def test_manifests_of_many_months_are_merged_and_no_row_is_lost(
+    lake_home: LakeLocation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(maintenance, "BARS_COMMITS", 4)
+    monkeypatch.setattr(maintenance, "BARS_SNAPSHOTS", 3)
+    monkeypatch.setitem(create._BOUNDED, "commit.manifest.min-count-to-merge", "5")
+    for month in range(1, 13):
+        for minute in (0, 1):
+            put(tmp_path, lake_home, minute, f"2024-{month:02}-02")
+    table = open_table(lake_home, "bars")
+    snapshot = table.current_snapshot()
+    assert snapshot is not None
+    # a file a month and some that came after files were joined; a manifest each if none were merged
+    assert len(list(table.scan().plan_files())) >= 12
+    assert len(snapshot.manifests(table.io)) <= 5
+    rows = read_bars(current_pin(lake_home, "bars"), "S", "1min")
+    assert rows.close.tolist() == [1.0, 1.01] * 12
+    for past in table.metadata.snapshots:  # what was cleared away is of no snapshot that stayed
+        assert table.scan(snapshot_id=past.snapshot_id).to_arrow().num_rows > 0
+
+
 def test_a_source_goes_on_where_it_was_though_its_snapshot_is_gone(
     lake_home: LakeLocation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -120,8 +141,8 @@ def test_a_source_goes_on_where_it_was_though_its_snapshot_is_gone(
     assert Once.asked == [None, "1", None]
 
 
-def test_of_old_snapshots_the_last_of_each_day_and_month_stays(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A thousand days, an ingest a day, leave 31 days and the months before: metadata is bounded."""
+def test_of_old_snapshots_the_last_of_each_day_month_and_year_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thousand days, an ingest a day, leave 31 days, two years' months, years: metadata is bounded."""
     now = datetime(2026, 11, 29, 12, tzinfo=UTC)
     monkeypatch.setattr(maintenance, "datetime", Clock(now))
     days = [now - timedelta(days=ago, minutes=late) for ago in range(1000, -1, -1) for late in (30, 0)]
@@ -133,11 +154,13 @@ def test_of_old_snapshots_the_last_of_each_day_and_month_stays(monkeypatch: pyte
     table: Any = SimpleNamespace(metadata=SimpleNamespace(snapshots=snapshots, refs=refs))
     gone = {one.snapshot_id for one in maintenance._outdated(table, 20, timedelta(0), daily=True)}
     stay = [days[k] for k in range(len(days)) if k not in gone]
-    # 998, the tagged one; March 2024 to October 2026, the last of each month; 31 days; ten of them twice
-    assert len(stay) == 1 + 32 + 31 + 10
+    # 744 days back is 2024-11-15: the last before it stands for 2024. Then November 2024 to October 2026, the
+    # last of each month; 31 days; ten of them twice; and the tagged one
+    assert len(stay) == 1 + 1 + 24 + 31 + 10
     assert days[4] in stay
-    months = stay[1:33]
+    assert stay[1].date().isoformat() == "2024-11-15"
+    months = stay[2:26]
     assert [(one.year, one.month) for one in months] == [
         (year, month) for year in (2024, 2025, 2026) for month in range(1, 13)
-    ][2:34]
-    assert {one.minute for one in stay[1:44]} == {0}
+    ][10:34]
+    assert {one.minute for one in stay[1:37]} == {0}

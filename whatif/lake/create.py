@@ -44,6 +44,9 @@ _DISTINCT = {
 _BOUNDED = {
     "write.metadata.delete-after-commit.enabled": "true",
     "write.metadata.previous-versions-max": "50",
+    # PyIceberg joins no manifests unless told, and each month of bars brings one that all plans read
+    "commit.manifest-merge.enabled": "true",
+    "commit.manifest.min-count-to-merge": "32",
 }
 """Of local tables: each commit writes all metadata of its table, which would grow with the square of them."""
 

@@ -13,9 +13,10 @@ import re
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from copy import copy
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 from uuid import uuid4
 
 import numpy as np
@@ -29,7 +30,7 @@ from pyiceberg.io.pyarrow import ArrowScan, PyArrowFile, PyArrowFileIO, _datafra
 from pyiceberg.partitioning import PartitionField, PartitionSpec
 from pyiceberg.schema import Schema
 from pyiceberg.table import CommitTableResponse, FileScanTask, Table
-from pyiceberg.table.metadata import TableMetadataUtil, new_table_metadata
+from pyiceberg.table.metadata import TableMetadataUtil, TableMetadataV2, new_table_metadata
 from pyiceberg.table.refs import MAIN_BRANCH
 from pyiceberg.table.sorting import SortField, SortOrder
 from pyiceberg.table.update import update_table_metadata
@@ -445,6 +446,22 @@ def _type(spec: TableSpec, kind: str) -> IcebergType:
     return _TYPES[kind]
 
 
+class _SharedMetadata(TableMetadataV2):
+    """Metadata whose deep copies share what is frozen: snapshots, schemas, entries of logs.
+
+    PyIceberg copies metadata some twenty times a commit; with every snapshot and its summary in it that was
+    two thirds of a small ingest, and grew with the number of snapshots.
+    """
+
+    def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
+        """Return a copy with lists and mappings of its own."""
+        copied = self.__copy__()
+        for name, value in copied.__dict__.items():
+            if isinstance(value, list | dict):
+                copied.__dict__[name] = copy(value)
+        return copied
+
+
 class FolderCatalog(NoopCatalog):
     """Tables of one namespace of the local lake, each in its folder.
 
@@ -478,7 +495,10 @@ class FolderCatalog(NoopCatalog):
         if path is None:
             where = self.location.warehouse
             raise LakeError(f"table {self.location.namespace}.{name} does not exist in {where}: create it")
-        return self._table(name, TableMetadataUtil.parse_raw(path.read_text(encoding="utf-8")), path)
+        metadata = TableMetadataUtil.parse_raw(path.read_text(encoding="utf-8"))
+        if type(metadata) is TableMetadataV2:
+            metadata = _SharedMetadata.model_construct(**dict(metadata))
+        return self._table(name, metadata, path)
 
     def create(
         self,

@@ -70,6 +70,9 @@ _SIZE = "write.target-file-size-bytes"
 KEPT_DAYS = 31
 """Days of whose snapshots of bars the last one stays; of the months before, it is the last of each."""
 
+KEPT_MONTHS = 24
+"""Months of 31 days, back from now, of each of which one stays; of the years before, it is the last of each."""
+
 KEPT_SNAPSHOTS = 20
 """Newest snapshots of a table that stay, whatever their age."""
 
@@ -87,7 +90,8 @@ def maintain_bars(location: LakeLocation) -> list[str]:
     """Join the small files of bars and their quarantine after many commits, and thin out snapshots of bars.
 
     No row changes. Of bars stay the newest snapshots, those that a tag names, as of every study that ran, and
-    the last one of each of the latest days and of each month before them, so that `as_of` goes back by these.
+    the last one of each of the latest days, of each month before them and of each year before those, so that
+    `as_of` goes back by these.
 
     Raises
     ------
@@ -124,7 +128,8 @@ def maintain(
     kept_for : timedelta
         Age up to which snapshots stay.
     daily : bool
-        Whether the last snapshot of each of the latest `KEPT_DAYS` days, and of each month (UTC), stays too.
+        Whether the last snapshot of each of the latest `KEPT_DAYS` days, of each month of the latest
+        `KEPT_MONTHS` and of each year before (UTC), stays too.
 
     Returns
     -------
@@ -250,7 +255,7 @@ def _outdated(table: Table, kept: int, kept_for: timedelta, daily: bool) -> list
     newest = sorted(metadata.snapshots, key=lambda s: s.sequence_number or 0, reverse=True)
     named = {reference.snapshot_id for reference in metadata.refs.values()}
     if daily:
-        named |= {s.snapshot_id for s in {_day_or_month(s): s for s in reversed(newest)}.values()}
+        named |= {s.snapshot_id for s in {_period(s): s for s in reversed(newest)}.values()}
     return [s for s in newest[kept:] if s.timestamp_ms <= before and s.snapshot_id not in named]
 
 
@@ -276,10 +281,13 @@ def _checkpoints(table: Table, gone: Sequence[Snapshot]) -> dict[str, str]:
     return found
 
 
-def _day_or_month(snapshot: Snapshot) -> str:
-    """Return the day of a snapshot; of one that is not of the latest days, its month."""
+def _period(snapshot: Snapshot) -> str:
+    """Return the day of a snapshot; of one before the latest days its month, before these months its year."""
     at = datetime.fromtimestamp(snapshot.timestamp_ms / 1000, UTC)
-    return f"{at:%Y-%m-%d}" if datetime.now(UTC) - at < timedelta(days=KEPT_DAYS) else f"{at:%Y-%m}"
+    age = datetime.now(UTC) - at
+    if age < timedelta(days=KEPT_DAYS):
+        return f"{at:%Y-%m-%d}"
+    return f"{at:%Y-%m}" if age < timedelta(days=31 * KEPT_MONTHS) else f"{at:%Y}"
 
 
 class _Files:
@@ -418,10 +426,10 @@ def maintain_all(
     """Join small files, drop old snapshots, remove orphans of all tables; of the local lake without a JVM.
 
     No row changes. Snapshots that a tag names stay, as every study's do, and of bars the last of each of the
-    latest days and of each month before; of tables whose older snapshots are pinned without a tag (features,
-    predictions and what was ingested but bars) only orphans go. An orphan is a file of rows or a manifest,
-    older than `orphaned_for`, which no snapshot of its table names: what a writer left behind that was
-    killed.
+    latest days, of each month before and of each year before that; of tables whose older snapshots are pinned
+    without a tag (features, predictions and what was ingested but bars) only orphans go. An orphan is a file
+    of rows or a manifest, older than `orphaned_for`, which no snapshot of its table names: what a writer left
+    behind that was killed.
 
     Parameters
     ----------
