@@ -8,6 +8,7 @@ writes and reads.
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import warnings
@@ -17,7 +18,7 @@ from copy import copy
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import numpy as np
 import pyarrow as pa
@@ -26,10 +27,17 @@ from pyarrow.fs import LocalFileSystem
 from pyiceberg.catalog.noop import NoopCatalog
 from pyiceberg.exceptions import CommitFailedException
 from pyiceberg.expressions import AlwaysTrue
-from pyiceberg.io.pyarrow import ArrowScan, PyArrowFile, PyArrowFileIO, _dataframe_to_data_files
-from pyiceberg.partitioning import PartitionField, PartitionSpec
+from pyiceberg.io.pyarrow import (
+    ArrowScan,
+    PyArrowFile,
+    PyArrowFileIO,
+    _dataframe_to_data_files,
+    bin_pack_arrow_table,
+    write_file,
+)
+from pyiceberg.partitioning import PartitionField, PartitionFieldValue, PartitionKey, PartitionSpec
 from pyiceberg.schema import Schema
-from pyiceberg.table import CommitTableResponse, FileScanTask, Table
+from pyiceberg.table import CommitTableResponse, FileScanTask, Table, TableProperties, WriteTask
 from pyiceberg.table.metadata import TableMetadataUtil, TableMetadataV2, new_table_metadata
 from pyiceberg.table.refs import MAIN_BRANCH
 from pyiceberg.table.sorting import SortField, SortOrder
@@ -67,7 +75,7 @@ from whatif.pins import (
 
 if TYPE_CHECKING:
     from pyiceberg.expressions import BooleanExpression
-    from pyiceberg.io import InputFile, OutputFile, OutputStream
+    from pyiceberg.io import FileIO, InputFile, OutputFile, OutputStream
     from pyiceberg.manifest import DataFile
     from pyiceberg.table.metadata import TableMetadata
     from pyiceberg.table.update import TableRequirement, TableUpdate
@@ -85,6 +93,7 @@ _TYPES: dict[str, IcebergType] = {
     "timestamp": TimestamptzType(),
 }
 _ARRAY = re.compile(r"array<(\w+)>")
+_SIZE = TableProperties.WRITE_TARGET_FILE_SIZE_BYTES
 _MONTHS = re.compile(r"months\((\w+)\)")
 
 
@@ -185,7 +194,7 @@ def append_table_locally(
     """Append rows, ordered as the table is, in one commit; none if there are none."""
     table = _opened(location, spec.name)
     if rows.num_rows:
-        _append(table, spec, _given(table, spec, rows), commit)
+        _append(table, spec, rows.select(list(spec.column_names)), commit)
 
 
 def begin_branch(location: LakeLocation, name: str, branch: str) -> str | None:
@@ -269,7 +278,7 @@ def _put_in_place(table: Table, files: Sequence[FileScanTask], rows: pa.Table, c
     ):
         for file in files:
             snapshot.delete_data_file(file.file)
-        for written in _dataframe_to_data_files(change.table_metadata, rows, table.io, snapshot.commit_uuid):
+        for written in data_files(change.table_metadata, rows, table.io, snapshot.commit_uuid):
             snapshot.append_data_file(written)
 
 
@@ -338,7 +347,7 @@ def write_files_locally(location: LakeLocation, spec: TableSpec, rows: pa.Table)
     table = _opened(location, spec.name)
     with whole_or_nothing(table):
         ordered = _ordered(spec, _given(table, spec, rows))
-        return list(_dataframe_to_data_files(table.metadata, ordered, table.io))
+        return list(data_files(table.metadata, ordered, table.io, uuid4()))
 
 
 def put_files_locally(
@@ -365,14 +374,70 @@ def delete_locally(location: LakeLocation, name: str, rows: BooleanExpression) -
 
 
 def _append(table: Table, spec: TableSpec, rows: pa.Table, commit: Commit = PLAIN) -> None:
-    with whole_or_nothing(table):
-        table.append(_ordered(spec, rows), dict(commit.properties), commit.branch)
+    ordered = _ordered(spec, rows)
+    with (
+        whole_or_nothing(table),
+        table.transaction() as change,
+        change.update_snapshot(dict(commit.properties), commit.branch).merge_append() as snapshot,
+    ):
+        for written in data_files(table.metadata, ordered, table.io, snapshot.commit_uuid):
+            snapshot.append_data_file(written)
+
+
+def data_files(metadata: TableMetadata, rows: pa.Table, io: FileIO, commit: UUID) -> Iterator[DataFile]:
+    """Write rows into files of a table, each of one partition, and yield what describes them.
+
+    Rows of a month are picked out once: PyIceberg looks through all of them for each month.
+
+    Parameters
+    ----------
+    metadata : TableMetadata
+        Of the table.
+    rows : pa.Table
+        With the table's columns, in its order; texts may be dictionaries. They stay in their order.
+    io : FileIO
+        What writes.
+    commit : UUID
+        What the files' names have in common.
+    """
+    partitions, kinds = metadata.spec().fields, metadata.schema().as_arrow()
+    column = metadata.schema().find_column_name(partitions[0].source_id) if len(partitions) == 1 else None
+    if column is None or not isinstance(partitions[0].transform, MonthTransform) or rows[column].null_count:
+        yield from _dataframe_to_data_files(metadata, rows.cast(kinds), io, commit)
+        return
+    size = int(metadata.properties.get(_SIZE, TableProperties.WRITE_TARGET_FILE_SIZE_BYTES_DEFAULT))
+    numbers = itertools.count()
+    yield from write_file(
+        io,
+        metadata,
+        (
+            WriteTask(commit, next(numbers), metadata.schema(), batches, partition_key=key)
+            for month, part in _by_month(rows, column)
+            for key in [
+                PartitionKey([PartitionFieldValue(partitions[0], month)], metadata.spec(), metadata.schema())
+            ]
+            for batches in bin_pack_arrow_table(part.cast(kinds).combine_chunks(), size)
+        ),
+    )
+
+
+def _by_month(rows: pa.Table, column: str) -> Iterator[tuple[int, pa.Table]]:
+    """Yield months, counted from January 1970, and the rows of each."""
+    us = rows[column].cast(pa.timestamp("us", tz="UTC")).cast(pa.int64()).to_numpy()
+    months = us.astype("datetime64[us]").astype("datetime64[M]").astype(np.int64)
+    if (months[1:] < months[:-1]).any():
+        order = np.argsort(months.astype(np.int16), kind="stable")
+        rows, months = rows.take(pa.array(order)), months[order]
+    begins = np.flatnonzero(np.diff(months, prepend=months[:1] - 1))
+    for begin, end in itertools.pairwise([*begins.tolist(), len(months)]):
+        yield int(months[begin]), rows.slice(begin, end - begin)
 
 
 def _ordered(spec: TableSpec, rows: pa.Table) -> pa.Table:
-    if _is_ordered(rows.select(list(spec.sort_order))):
+    order = pa.table({name: _comparable(rows[name]) for name in spec.sort_order})
+    if _is_ordered(order):
         return rows
-    return rows.sort_by([(name, "ascending") for name in spec.sort_order])
+    return rows.take(pc.sort_indices(order, [(name, "ascending") for name in spec.sort_order]))
 
 
 def _is_ordered(columns: pa.Table) -> bool:
@@ -386,6 +451,19 @@ def _is_ordered(columns: pa.Table) -> bool:
             return False
         tied &= pc.equal(before, after).to_numpy()
     return True
+
+
+def _comparable(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return a column; of texts of a dictionary the place of each among all, in their order."""
+    if not pa.types.is_dictionary(column.type) or not len(column):
+        return column
+    if column.null_count:
+        return column.cast(column.type.value_type)
+    whole = column.unify_dictionaries()
+    texts = whole.chunk(0).dictionary
+    place = np.empty(len(texts), dtype=np.int64)
+    place[pc.array_sort_indices(texts).to_numpy()] = np.arange(len(texts))
+    return pa.chunked_array([place[chunk.indices.to_numpy()] for chunk in whole.chunks])
 
 
 @contextmanager

@@ -20,6 +20,7 @@ from whatif.lake.create import set_properties
 from whatif.lake.deliveries import keep_notes, notes_of
 from whatif.lake.local_tables import (
     FolderCatalog,
+    data_files,
     drop_branch,
     metadata_version,
     publish,
@@ -71,7 +72,7 @@ KEPT_DAYS = 31
 """Days of whose snapshots of bars the last one stays; of the months before, it is the last of each."""
 
 KEPT_MONTHS = 24
-"""Months of 31 days, back from now, of each of which one stays; of the years before, it is the last of each."""
+"""Months of 31 days, back from now, of each of which one stays; of each year before, it is the last."""
 
 KEPT_SNAPSHOTS = 20
 """Newest snapshots of a table that stay, whatever their age."""
@@ -175,7 +176,7 @@ def _commits_since(table: Table) -> int:
 def _join_files(table: Table, spec: TableSpec) -> None:
     """Write the rows of small files into few, in order, in one commit for some 32 MB of them."""
     from pyiceberg.expressions import AlwaysTrue
-    from pyiceberg.io.pyarrow import ArrowScan, _dataframe_to_data_files
+    from pyiceberg.io.pyarrow import ArrowScan
 
     order = [(name, "ascending") for name in spec.sort_order]
     for files in _small(table):
@@ -193,7 +194,7 @@ def _join_files(table: Table, spec: TableSpec) -> None:
         ):
             for file in files:
                 made.delete_data_file(file.file)
-            for written in _dataframe_to_data_files(metadata, rows, table.io, made.commit_uuid):
+            for written in data_files(metadata, rows, table.io, made.commit_uuid):
                 made.append_data_file(written)
 
 
