@@ -180,6 +180,32 @@ def test_no_permission(tmp_path: Path) -> None:
         next(read_csv(str(tmp_path / "gone.csv"), spec()))
 
 
+@given(
+    text=st.lists(st.sampled_from(["a", "b,c", "é", "", "x" * 9, "\r", "\n", "\r\n", "\r\r\n"]), max_size=30),
+    count=st.integers(1, 5),
+    piece=st.integers(1, 7),
+    begun=st.integers(0, 3),
+)
+@settings(max_examples=400, deadline=None)
+def test_blocks_hold_the_lines_that_python_reads(text: list[str], count: int, piece: int, begun: int) -> None:
+    whole = "".join(text)
+    wanted = list(io.StringIO(whole, newline=""))
+    stream = io.StringIO(whole, newline="")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(delimited, "_PIECE", piece)
+        lines = delimited._Lines("x.csv", stream, stream)
+        taken = lines.take(begun)
+        lines.ahead = taken[1:]
+        found, first = [], taken[:1]
+        while (block := lines.block(count, first)) is not None:
+            first = []
+            found.append(block.lines)
+            assert lines.latest == (block.lines[-1] if "\r" not in whole else lines.latest)
+    assert [line for block in found for line in block] == wanted
+    if "\r" not in whole.replace("\r\n", "\n"):
+        assert all(len(block) == count for block in found[:-1])
+
+
 def test_chunks_are_bounded(tmp_path: Path) -> None:
     path = tmp_path / "bars.csv"
     path.write_text("\n".join([HEADER, *[ROW] * 25]) + "\n")
@@ -207,7 +233,8 @@ def test_lines_that_arrow_reads_are_read_as_by_pythons_csv(lines: list[str]) -> 
     block = list(text)
     layout = Layout(source="x.csv", timeframe="1min", exchange="24/7")
     columns = delimited._Columns(("a", "b", "c"), {"ts": (0, 1), "open": (1,), "close": (2,)}, ",")
-    fast = delimited._plain_chunk(layout, columns, block, 7, LineNumbers())
+    given = delimited.Block(text.getvalue().encode())
+    fast = delimited._plain_chunk(layout, columns, given, 7, LineNumbers())
     records = list(csv.reader(block))
     if fast is None:
         # only lines that somebody wrote oddly are left to Python

@@ -7,8 +7,11 @@ from datetime import UTC, datetime
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from whatif.errors import SourceError
+from whatif.sources import times
 from whatif.sources.chunk import Layout
 from whatif.sources.times import Times, read_times
 
@@ -112,3 +115,37 @@ def test_datetime_columns() -> None:
 def test_microseconds_are_kept() -> None:
     assert read(["2013-10-07T13:30:00.123456Z"]).us[0] % 1_000_000 == 123_456
     assert np.issubdtype(read(["2013-10-07T13:30:00Z"]).us.dtype, np.int64)
+
+
+_MOMENTS = st.datetimes(datetime(1700, 1, 1), datetime(2250, 1, 1))
+_WRITTEN = (
+    "%Y-%m-%d %H:%M",
+    "%Y-%m-%dT%H:%M:%S",
+    "%Y-%m-%d %H:%M:%SZ",
+    "%Y-%m-%dT%H:%M:%S+05:30",
+    "%Y-%m-%dT%H:%M+0530",
+)
+
+
+@given(
+    moments=st.lists(_MOMENTS, min_size=1, max_size=3),
+    written=st.sampled_from(_WRITTEN),
+    at=st.integers(0, 24),
+    put=st.sampled_from(["", "", "", "0", "9", "-", ":", " ", "T", "Z", ".", "/", "+"]),
+)
+@settings(max_examples=400, deadline=None)
+def test_stamps_of_one_length_are_read_as_any_others(
+    moments: list[datetime], written: str, at: int, put: str
+) -> None:
+    texts = [f"{moment:{written}}" for moment in moments]
+    if put:
+        texts[0] = texts[0][:at] + put + texts[0][at + 1 :]
+    stamps = pd.Series(texts, dtype="str")
+    quick = times._alike(stamps, daily=False)
+    whole = times._iso(stamps.str.strip(), daily=False)
+    if quick is None:  # what somebody wrote oddly, or in a way that is looked at piece by piece
+        assert put or written == _WRITTEN[-1]
+        return
+    assert quick.utc.tolist() == whole.utc.tolist()
+    assert quick.aware.tolist() == whole.aware.tolist()
+    assert quick.date_only == whole.date_only

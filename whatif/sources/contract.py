@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -41,7 +41,7 @@ def checked_parts(source: Source) -> tuple[str, ...]:
     return parts
 
 
-def checked_chunks(source: Source, part: str, checkpoint: str | None) -> Iterator[Chunk]:
+def checked_chunks(source: Source, part: str, checkpoint: str | None) -> Generator[Chunk]:
     """Yield the chunks of a part.
 
     Raises

@@ -7,7 +7,9 @@ import io
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import islice
 from typing import IO
 
@@ -27,6 +29,7 @@ from whatif.sources.wide import put_back
 from whatif.typing import IntArray
 
 CHUNK_ROWS = 50_000
+_PIECE = 1024 * 1024
 _DELIMITERS = ",;\t|"
 _SEP = re.compile(r'"?sep=(.)"?', re.IGNORECASE)
 _MIN_COLUMNS = 5
@@ -36,19 +39,118 @@ _FOREIGN = {b"PK\x03\x04": "a zip archive", b"\x1f\x8b": "gzipped", b"PAR1": "Pa
             b"\xd0\xcf\x11\xe0": "an Excel file (save it as CSV)"}  # fmt: skip
 
 
+@dataclass(frozen=True, eq=False)
+class Block:
+    """Lines of a text, in UTF-8.
+
+    Attributes
+    ----------
+    data : bytes
+        All of them, with their ends.
+    """
+
+    data: bytes
+
+    @cached_property
+    def bytes(self) -> IntArray:
+        """Return the same as an array, uint8."""
+        return np.frombuffer(self.data, dtype=np.uint8)
+
+    @cached_property
+    def ends(self) -> IntArray:
+        """Return where its newlines are."""
+        found: IntArray = np.flatnonzero(self.bytes == _NEWLINE)
+        return found
+
+    @cached_property
+    def lines(self) -> list[str]:
+        """Return the lines, with their ends, as a text file in universal mode has them."""
+        return list(io.StringIO(self.data.decode(), newline=""))
+
+    def line(self, i: int) -> str:
+        """Return one line of a block of which each ends in a newline."""
+        begin = int(self.ends[i - 1]) + 1 if i else 0
+        return self.data[begin : int(self.ends[i]) + 1].decode()
+
+
+def _ends_in(data: bytes) -> int:
+    """Return about how many lines end in a text, by newlines or by returns."""
+    return max(data.count(b"\n"), data.count(b"\r"))
+
+
 @dataclass
 class _Lines:
-    """Lines of a text file; remembers the latest, and refuses what is no text."""
+    """Lines of a text file; remembers the latest, and refuses what is no text.
+
+    Attributes
+    ----------
+    source : str
+        The file.
+    stream : iterator of str
+        What is left of its lines.
+    text : TextIOBase or None
+        What `stream` takes them from, if nothing is between.
+    """
 
     source: str
     stream: Iterator[str]
+    text: io.TextIOBase | None = None
     latest: str = ""
     numbers: LineNumbers = field(default_factory=LineNumbers)
+    ahead: list[str] = field(default_factory=list)
+    rest: bytes = b""
 
     def take(self, count: int) -> list[str]:
         """Return the next lines, `count` at the most; none at the end."""
+        lines, self.ahead = self.ahead[:count], self.ahead[count:]
+        with self._told():
+            lines += islice(self.stream, count - len(lines))
+        if any("\0" in line for line in lines):
+            raise self._no_text()
+        self.latest = lines[-1] if lines else self.latest
+        return lines
+
+    def block(self, count: int, begun: Sequence[str]) -> Block | None:
+        """Return the lines that have begun, and the next until they are `count`; None at the end.
+
+        Where a line ends by a return alone, as many as end by a newline, and more, are a block.
+        """
+        if self.text is None:
+            lines = [*begun, *self.take(count - len(begun))]
+            return Block("".join(lines).encode()) if lines else None
+        pieces = ["".join([*begun, *self.ahead]).encode() + self.rest]
+        self.ahead = []
+        ends = _ends_in(pieces[0])
+        with self._told():
+            while ends < count and (piece := self._piece()):
+                pieces.append(piece)
+                ends += _ends_in(piece)
+        block = Block(b"".join(pieces))
+        if b"\0" in block.data:
+            raise self._no_text()
+        self.rest = b""
+        if ends >= count:
+            newest = max(block.data.rfind(b"\n"), block.data.rfind(b"\r"))
+            end = int(block.ends[count - 1] if len(block.ends) >= count else newest) + 1
+            block, self.rest = Block(block.data[:end]), block.data[end:]
+        if not block.data:
+            return None
+        self.latest = block.data[block.data.rfind(b"\n", 0, -1) + 1 :].decode()
+        return block
+
+    def _piece(self) -> bytes:
+        """Return what comes next, at the end nothing; no end of a line is parted."""
+        assert self.text is not None
+        piece = more = self.text.read(_PIECE)
+        while more.endswith("\r"):
+            more = self.text.read(1)
+            piece += more
+        return piece.encode()
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
         try:
-            lines = list(islice(self.stream, count))
+            yield
         except UnicodeDecodeError as error:
             raise SourceError(
                 f"{self.source}: is not CSV in UTF-8 ({error.reason} at byte {error.start}): "
@@ -56,10 +158,9 @@ class _Lines:
             ) from error
         except (OSError, EOFError) as error:
             raise SourceError(f"{self.source}: cannot be read to its end: {error}") from error
-        if any("\0" in line for line in lines):
-            raise SourceError(f"{self.source}: is not CSV, it has bytes that no text has: name a text file")
-        self.latest = lines[-1] if lines else self.latest
-        return lines
+
+    def _no_text(self) -> SourceError:
+        return SourceError(f"{self.source}: is not CSV, it has bytes that no text has: name a text file")
 
     def __iter__(self) -> Iterator[str]:
         while lines := self.take(1):
@@ -87,7 +188,8 @@ def read_csv(source: str, spec: IngestSpec, chunk_rows: int = CHUNK_ROWS) -> Ite
         beginning = _head(source, stream)
         _check_text(source, beginning)
         stream.seek(0)
-        lines = _Lines(source, text_of(source, stream, encoding_of(beginning)))
+        text = text_of(source, stream, encoding_of(beginning))
+        lines = _Lines(source, text, text)
         yield from _chunks(lines, spec, chunk_rows)
 
 
@@ -102,7 +204,12 @@ def _chunks(lines: _Lines, spec: IngestSpec, chunk_rows: int) -> Iterator[Chunk]
         return
     wide = None
     if not spec.header:
-        lines.stream, wide = put_back(lines.take(3), lines.stream)
+        first_lines = lines.take(3)
+        stream, wide = put_back(first_lines, lines.stream)
+        if wide is None:
+            lines.ahead = first_lines
+        else:
+            lines.stream, lines.text = stream, None
     text = iter(lines)
     first_line, stated, before = _first_line(text, spec)
     if first_line is None:
@@ -172,7 +279,7 @@ class _Columns:
 def read_rows(layout: Layout, names: Sequence[str], text: io.TextIOBase, chunk_rows: int) -> Iterator[Chunk]:
     """Yield the rows of comma-separated text without a header; `names` are table columns."""
     columns = _Columns(tuple(names), {name: (i,) for i, name in enumerate(names)}, ",")
-    yield from _batches(layout, columns, _Lines(layout.source, text), chunk_rows, [])
+    yield from _batches(layout, columns, _Lines(layout.source, text, text), chunk_rows, [])
 
 
 def _batches(
@@ -180,11 +287,13 @@ def _batches(
 ) -> Iterator[Chunk]:
     """Yield chunks of as many lines, `begun` first."""
     rows = taken = 0
-    while block := [*begun, *lines.take(chunk_rows - len(begun))]:
+    while (block := lines.block(chunk_rows, begun)) is not None:
         begun = []
         chunk = _plain_chunk(layout, columns, block, rows, lines.numbers)
+        came = len(block.ends)
         if chunk is None:
-            records = _records(layout.source, block, columns.delimiter)
+            came = len(block.lines)
+            records = _records(layout.source, block.lines, columns.delimiter)
             nothing: tuple[list[str], ...] = ([], [""] * len(columns.names))
             blanks = [k for k, record in enumerate(records, start=taken + 1) if record in nothing]
             lines.numbers.blanks.extend(blanks)
@@ -194,7 +303,7 @@ def _batches(
             if found:
                 _check_last_row(lines, columns.names, found[-1])
             chunk = _chunk(layout, columns, found, rows, lines.numbers)
-        taken += len(block)
+        taken += came
         rows += len(chunk) + len(chunk.misfits)
         if len(chunk) or chunk.misfits:
             yield chunk
@@ -203,16 +312,15 @@ def _batches(
 
 
 def _plain_chunk(
-    layout: Layout, columns: _Columns, block: list[str], done: int, numbers: LineNumbers
+    layout: Layout, columns: _Columns, block: Block, done: int, numbers: LineNumbers
 ) -> Chunk | None:
     """Return lines as a chunk, read by Arrow; None where one of them is not as plain as this needs.
 
     Plain lines end alike, have as many delimiters as there are columns, and quote fields as a whole.
     Arrow and Python's csv read those alike.
     """
-    text = "".join(block).encode()
-    width = len(columns.names)
-    if not _is_plain(np.frombuffer(text, dtype=np.uint8), len(block), width, ord(columns.delimiter)):
+    text, width = block.data, len(columns.names)
+    if not _is_plain(block, width, ord(columns.delimiter)):
         return None
     without = columns.delimiter.encode() * (width - 1)  # as Excel writes rows of which nothing is left
     if text.startswith((without + b"\n", without + b"\r")) or b"\n" + without in text:
@@ -238,9 +346,9 @@ def _plain_chunk(
     ]
     return Chunk(
         layout=layout,
-        row=np.arange(done + 1, done + len(block) + 1, dtype=np.int64),
+        row=np.arange(done + 1, done + len(block.ends) + 1, dtype=np.int64),
         batch=pa.record_batch(arrays, names=list(columns.at)),
-        raw=lambda i: _as_json(columns, *_records(layout.source, [block[i]], columns.delimiter)),
+        raw=lambda i: _as_json(columns, *_records(layout.source, [block.line(i)], columns.delimiter)),
         lines=numbers,
     )
 
@@ -249,33 +357,34 @@ _MAX_BLOCK = 256 * 1024 * 1024
 _QUOTE, _NEWLINE, _RETURN = ord('"'), ord("\n"), ord("\r")
 
 
-def _is_plain(text: IntArray, count: int, width: int, delimiter: int) -> bool:
-    """Tell whether bytes are lines that end alike, of `width` fields each, quoted whole or not at all.
+def _is_plain(block: Block, width: int, delimiter: int) -> bool:
+    """Tell whether a block is of lines that end alike, of `width` fields each, quoted whole or not at all.
 
     Parameters
     ----------
-    text : uint8 array (n,)
+    block : Block
         The lines.
-    count, width : int
-        Lines and fields of each.
+    width : int
+        Fields of each.
     delimiter : int
         What stands between fields; ASCII.
     """
-    ends = np.flatnonzero(text == _NEWLINE)
-    returns = np.flatnonzero(text == _RETURN)
-    if len(ends) != count or ends[-1] != len(text) - 1 or delimiter > 127 or len(text) > _MAX_BLOCK:
+    text, ends = block.bytes, block.ends
+    count = len(ends)
+    if not count or ends[-1] != len(text) - 1 or delimiter > 127 or len(text) > _MAX_BLOCK:
         return False
+    returns = np.flatnonzero(text == _RETURN) if b"\r" in block.data else np.zeros(0, dtype=np.int64)
     if len(returns) and (len(returns) != count or not np.array_equal(returns + 1, ends)):
         return False
     if text[0] in (_NEWLINE, _RETURN) or (np.diff(ends) <= 1 + bool(len(returns))).any():
         return False
     breaks = np.flatnonzero(text == delimiter)
     # the last delimiter of line k is number (k + 1) * (width - 1)
-    if not np.array_equal(np.searchsorted(breaks, ends), np.arange(1, count + 1) * (width - 1)):
+    if not _in_lines(breaks, ends, width - 1):
         return False
-    quotes = np.flatnonzero(text == _QUOTE)
-    if not len(quotes):
+    if b'"' not in block.data:
         return True
+    quotes = np.flatnonzero(text == _QUOTE)
     opens, closes = quotes[::2], quotes[1::2]
     if len(opens) != len(closes):
         return False
@@ -286,6 +395,16 @@ def _is_plain(text: IntArray, count: int, width: int, delimiter: int) -> bool:
     within = np.searchsorted(breaks, opens) != np.searchsorted(breaks, closes)
     within |= np.searchsorted(ends, opens) != np.searchsorted(ends, closes)
     return bool(before.all() and behind.all() and not within.any())
+
+
+def _in_lines(breaks: IntArray, ends: IntArray, each: int) -> bool:
+    """Tell whether each line, ending at `ends`, (n,), has so many breaks; both are positions, ascending."""
+    if len(breaks) != each * len(ends):
+        return False
+    if not each:
+        return True
+    by_line = breaks.reshape(len(ends), each)
+    return bool((by_line[:, -1] < ends).all() and (by_line[1:, 0] > ends[:-1]).all())
 
 
 def _chunk(

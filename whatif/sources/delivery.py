@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -18,13 +20,13 @@ from whatif.lake import BARS
 from whatif.pins import LakeLocation, all_of, current_pin, equal, has_rows, of_timeframe, read_arrow
 from whatif.sources.base import Source
 from whatif.sources.beginning import is_prose
-from whatif.sources.chunk import NoRowsError
+from whatif.sources.chunk import Chunk, NoRowsError
 from whatif.sources.conclude import Concluded, Finding, conclude, settle
 from whatif.sources.contract import checked_chunks, checked_parts
 from whatif.sources.file_source import FileSource
 from whatif.sources.files import find_files
 from whatif.sources.kinds import file_kind, file_kinds
-from whatif.sources.normalize import normalize, whole_part
+from whatif.sources.normalize import normalize, spelled, whole_part
 from whatif.sources.opening import members_of
 from whatif.sources.review import FileReview
 from whatif.sources.spec import IngestSpec
@@ -214,7 +216,8 @@ def read_part(part: Part, accept: bool = False) -> Iterator[pa.RecordBatch]:
     """
     review = FileReview(accept=accept)
     checkpoint, rows = part.checkpoint, part.rows
-    for chunk in checked_chunks(part.source, part.name, part.checkpoint):
+    chunks = checked_chunks(part.source, part.name, part.checkpoint)
+    for chunk in _ahead(chunks) if isinstance(part.source, FileSource) else chunks:
         if chunk.row is None:
             chunk = replace(chunk, row=chunk.numbers() + rows)
             rows += len(chunk)
@@ -229,6 +232,15 @@ def read_part(part: Part, accept: bool = False) -> Iterator[pa.RecordBatch]:
         yield whole_part("nonpositive", part.name, row=review.nonpositive)
     if checkpoint is not None:
         yield whole_part("checkpoint", part.name, checkpoint, rows)
+
+
+def _ahead(chunks: Generator[Chunk]) -> Iterator[Chunk]:
+    """Yield chunks, each of which is read while the one before it is worked on."""
+    with closing(chunks), ThreadPoolExecutor(1) as reader:
+        coming = reader.submit(next, chunks, None)
+        while (chunk := coming.result()) is not None:
+            coming = reader.submit(next, chunks, None)
+            yield chunk
 
 
 def read_or_refuse(part: Part, accept: bool) -> Iterator[pa.RecordBatch]:
@@ -279,7 +291,7 @@ def bars_of_files(paths: Sequence[str | Path], spec: IngestSpec) -> Iterator[pa.
     """
     for part in file_parts(paths, spec)[0]:
         for batch in read_part(part):
-            yield batch.filter(pc.equal(batch["kind"], "bar"))
+            yield spelled(batch.filter(pc.equal(batch["kind"], "bar")))
 
 
 def bars_of_lake(

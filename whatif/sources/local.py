@@ -50,12 +50,6 @@ from whatif.sources.staged import (
 )
 from whatif.typing import BoolArray, IntArray
 
-_WORDS = ("kind", "source", "rule", "symbol", "timeframe", "hours", "exchange")
-"""Columns with few values, held once each."""
-
-_HELD = pa.schema(
-    [pa.field(f.name, pa.dictionary(pa.int32(), pa.string()) if f.name in _WORDS else f.type) for f in STAGED]
-)
 _JUMP = ["symbol", "timeframe", "session", "open", "close"]
 _STATUS = ("new", "same", "changed", "duplicate")
 _NEW, _SAME, _CHANGED, _DUPLICATE = range(4)
@@ -110,17 +104,19 @@ class LocalDelivery(StagedDelivery):
     def __init__(self, location: LakeLocation, parts: Sequence[Part], accept: bool, max_rows: int) -> None:
         self._location = location
         self._place = {part.name: number for number, part in enumerate(parts)}
-        batches, came = [], 0
+        bars, others, came = [], [], 0
         for part in parts:
             for batch in read_or_refuse(part, accept):
                 came += batch.num_rows
                 if came > max_rows:
                     raise TooManyRowsError(f"more than {max_rows:,} rows: give --runner spark")
-                batches.append(batch.cast(_HELD))
-        rows = pa.Table.from_batches(batches, _HELD).unify_dictionaries()
-        is_bar = pc.equal(rows["kind"], "bar")
-        self._others = rows.filter(pc.invert(is_bar))
-        self._unsorted = rows.filter(is_bar)
+                is_bar = pc.equal(batch["kind"], "bar")
+                if is_bar.true_count < batch.num_rows:
+                    others.append(batch.filter(pc.invert(is_bar)))
+                    batch = batch.filter(is_bar)
+                bars.append(batch)
+        self._others = pa.Table.from_batches(others, STAGED).unify_dictionaries()
+        self._unsorted = pa.Table.from_batches(bars, STAGED).unify_dictionaries()
         self._gone: pa.Table | None = None
 
     def release(self) -> None:
@@ -247,10 +243,10 @@ class LocalDelivery(StagedDelivery):
         if not wanted.any() and gone is None:
             return
         bars = self._bars.rows.select([name for name in BARS.column_names if name != "ingested_at"])
-        rows = _stamped(_words(bars if wanted.all() else bars.filter(pa.array(wanted))), at)
+        rows = _stamped(bars if wanted.all() else bars.filter(pa.array(wanted)), at)
         commit = Commit(properties, branch, gone)
         if gone is not None or (self._status == _CHANGED).any():
-            upsert_arrow(self._location, BARS, rows, commit)
+            upsert_arrow(self._location, BARS, _words(rows), commit)
         else:
             append_arrow(self._location, BARS, rows, commit)
 
@@ -296,9 +292,9 @@ class LocalDelivery(StagedDelivery):
             places = np.array([self._place[name] for name in rows["source"].chunk(0).dictionary.to_pylist()])
             place = places[_indices(rows["source"])]
             order = np.lexsort((rows["row"].to_numpy(), -place, ts, group))
-            rows, group, ts = rows.take(pa.array(order)), group[order], ts[order]
+            rows, group, ts = rows.take(pa.array(order)).combine_chunks(), group[order], ts[order]
         stands = _changes(group) | _changes(ts)
-        return _Bars(rows.combine_chunks(), group, ts, stands)
+        return _Bars(rows, group, ts, stands)
 
     @cached_property
     def _status(self) -> IntArray:

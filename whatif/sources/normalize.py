@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from whatif.domain import DAY_US, broken_symbol, timeframe_us
 from whatif.sources.chunk import Chunk, Layout
@@ -107,22 +108,24 @@ def _again(times: Times, tags: Tags, symbol: IntArray | None) -> BoolArray:
 
 _PRICES = ("open", "high", "low", "close")
 _TS = pa.timestamp("us", tz="UTC")
+_WORD = pa.dictionary(pa.int32(), pa.string())
+"""Texts of few values, each of them held once."""
 
 STAGED = pa.schema(
     [
-        ("kind", pa.string()),
-        ("source", pa.string()),
+        ("kind", _WORD),
+        ("source", _WORD),
         ("row", pa.int64()),
         ("line", pa.int64()),
-        ("rule", pa.string()),
+        ("rule", _WORD),
         ("raw", pa.string()),
-        ("symbol", pa.string()),
+        ("symbol", _WORD),
         ("ts", _TS),
-        ("timeframe", pa.string()),
+        ("timeframe", _WORD),
         ("session", pa.date32()),
         ("session_open", _TS),
         ("session_close", _TS),
-        ("hours", pa.string()),
+        ("hours", _WORD),
         ("open", pa.float64()),
         ("high", pa.float64()),
         ("low", pa.float64()),
@@ -131,7 +134,7 @@ STAGED = pa.schema(
         ("vwap", pa.float64()),
         ("trade_count", pa.int64()),
         ("vwap_estimated", pa.bool_()),
-        ("exchange", pa.string()),
+        ("exchange", _WORD),
     ]
 )
 """Columns of a parsed row.
@@ -151,20 +154,27 @@ STAGED_DDL = """
 """The same as Spark takes a schema."""
 
 
+def spelled(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """Return rows with each text spelled out, as `STAGED_DDL` has them."""
+    fields = [f.with_type(pa.string()) if f.type == _WORD else f for f in batch.schema]
+    return batch.cast(pa.schema(fields))
+
+
 def normalize(chunk: Chunk, review: FileReview | None = None) -> pa.RecordBatch:
     """Return one row for each row of `chunk` (misfits too), columns `STAGED`; counted in `review`."""
     review = review or FileReview()
     review.layout = layout = chunk.layout
     if not len(chunk):
-        review.count(chunk, np.empty(0, dtype=object))
+        review.count(chunk, np.empty(0, dtype=np.int64))
         return _refused_misfits(chunk)
     daily = timeframe_us(layout.timeframe) == DAY_US
-    codes = _codes(chunk)
+    symbols = _symbols(chunk)
+    codes = symbols.codes
     times = read_times(chunk.columns["ts"], layout, daily, codes)
     values, unparsable = _numbers(chunk, review)
     placed = place(times, layout, codes, review, values["volume"])
     broken = {
-        "missing_symbol": _missing_symbol(chunk),
+        "missing_symbol": symbols.missing,
         **times.broken,
         "unparsable_number": unparsable,
         **broken_price_rules({name: values[name] for name in _PRICES}, values["volume"]),
@@ -177,9 +187,9 @@ def normalize(chunk: Chunk, review: FileReview | None = None) -> pa.RecordBatch:
     if layout.allow_nonpositive:
         broken["non_positive_price"] = np.zeros(len(chunk), dtype=bool)
     rule = _first_rule(broken, len(chunk))
-    review.nonpositive += int((nonpositive & (rule == None)).sum())  # noqa: E711
+    review.nonpositive += int((nonpositive & (rule < 0)).sum())
     review.count(chunk, rule)
-    bars = _batch(chunk, placed.ts, times.known, placed.tags, values, rule)
+    bars = _batch(chunk, symbols.named, placed.ts, times.known, placed.tags, values, rule)
     if not chunk.misfits:
         return bars
     return pa.Table.from_batches([bars, _refused_misfits(chunk)]).combine_chunks().to_batches()[0]
@@ -202,87 +212,127 @@ def _numbers(chunk: Chunk, review: FileReview) -> tuple[dict[str, FloatArray], B
     return values, bad
 
 
-def _codes(chunk: Chunk) -> IntArray | None:
-    """Return symbols as numbers; None if all rows are of one."""
-    if "symbol" not in chunk.columns:
-        return None
-    codes, names = pd.factorize(chunk.columns["symbol"])
-    return None if len(names) <= 1 else codes.astype(np.int64)
+@dataclass(frozen=True, eq=False)
+class _Symbols:
+    """Symbols of a chunk.
+
+    Attributes
+    ----------
+    codes : int64 array (n,) or None
+        A number for each as it is written; None if all rows are of one.
+    missing : bool array (n,)
+        Rows that name none.
+    named : DictionaryArray (n,)
+        What they are called, without blanks around them.
+    """
+
+    codes: IntArray | None
+    missing: BoolArray
+    named: pa.DictionaryArray
 
 
-def _missing_symbol(chunk: Chunk) -> BoolArray:
-    if "symbol" not in chunk.columns:
-        return np.zeros(len(chunk), dtype=bool)
-    symbol = chunk.columns["symbol"]
-    names = symbol.astype("str").str.strip()
-    unfit = [name for name in names.dropna().unique() if broken_symbol(str(name))]
-    bad = names.isin(unfit).to_numpy(dtype=bool) if unfit else np.zeros(len(chunk), dtype=bool)
-    return np.asarray(symbol.isna().to_numpy(dtype=bool) | bad)
+def _symbols(chunk: Chunk) -> _Symbols:
+    n = len(chunk)
+    if "symbol" not in chunk.batch.schema.names:
+        return _Symbols(None, np.zeros(n, dtype=bool), _constant(chunk.layout.symbol, n))
+    written = chunk.batch["symbol"]
+    if not (pa.types.is_string(written.type) or pa.types.is_large_string(written.type)):
+        written = pa.array(chunk.columns["symbol"].astype("str"), type=pa.string(), from_pandas=True)
+    each = written.dictionary_encode()
+    index = each.indices.fill_null(-1).to_numpy().astype(np.int64)
+    names = pc.utf8_trim_whitespace(each.dictionary.cast(pa.string())).dictionary_encode()
+    unfit = np.array([bool(broken_symbol(name)) for name in names.to_pylist()] + [True])
+    place = np.append(names.indices.to_numpy(), -1).astype(np.int32)[index]
+    named = pa.DictionaryArray.from_arrays(pa.array(place, mask=index < 0), names.dictionary)
+    return _Symbols(index if len(each.dictionary) > 1 else None, unfit[index], named)
 
 
-def _first_rule(broken: dict[str, BoolArray], n: int) -> np.ndarray:
-    """Return the first rule in the order of `RULES` that each row breaks, or None."""
-    rule = np.full(n, None, dtype=object)
-    for name in reversed([name for name in RULES if name in broken]):
-        rule[broken[name]] = name
+def _constant(text: str | None, n: int) -> pa.DictionaryArray:
+    """Return a text n times, or none."""
+    if text is None:
+        return pa.nulls(n, _WORD)
+    return _chosen(np.zeros(n, dtype=np.int64), [text])
+
+
+def _chosen(index: IntArray | BoolArray, texts: Sequence[str]) -> pa.DictionaryArray:
+    """Return some of a few texts; none where the index, (n,), is below 0."""
+    at = index.astype(np.int32)
+    none = at < 0
+    return pa.DictionaryArray.from_arrays(
+        pa.array(at, mask=none if none.any() else None), pa.array(texts, pa.string())
+    )
+
+
+_RULES = tuple(RULES)
+
+
+def _first_rule(broken: dict[str, BoolArray], n: int) -> IntArray:
+    """Return the place in `RULES` of the first rule that each row breaks, or -1."""
+    rule = np.full(n, -1, dtype=np.int64)
+    for place in reversed(range(len(_RULES))):
+        rows = broken.get(_RULES[place])
+        if rows is not None and rows.any():
+            rule[rows] = place
     return rule
 
 
 def _batch(
     chunk: Chunk,
+    symbol: pa.DictionaryArray,
     ts: IntArray,
     known_time: BoolArray,
     tags: Tags,
     values: dict[str, FloatArray],
-    rule: np.ndarray,
+    rule: IntArray,
 ) -> pa.RecordBatch:
     layout, n = chunk.layout, len(chunk)
-    refused = np.array([name is not None for name in rule], dtype=bool)
+    refused = rule >= 0
     with np.errstate(invalid="ignore", over="ignore"):
         slack = NOISE * np.abs(values["high"])
         inside = (values["vwap"] >= values["low"] - slack) & (values["vwap"] <= values["high"] + slack)
         estimated = ~(inside & (values["vwap"] > 0))
         typical = (values["high"] + values["low"] + values["close"]) / 3
-    raw = np.full(n, None, dtype=object)
-    for i in np.flatnonzero(refused):
-        raw[i] = chunk.text(int(i))
     columns = {
-        "kind": np.where(refused, "refused", "bar"),
-        "source": pa.repeat(layout.source, n),
+        "kind": _chosen(refused, ["bar", "refused"]),
+        "source": _constant(layout.source, n),
         "row": chunk.numbers(),
         "line": pa.nulls(n, pa.int64()) if chunk.lines is None else chunk.lines.of(chunk.numbers()),
-        "rule": rule,
-        "raw": raw,
-        "symbol": _symbols(chunk),
-        "ts": pa.array(ts.astype("datetime64[us]"), mask=~known_time).cast(_TS),
-        "timeframe": pa.repeat(layout.timeframe, n),
-        "session": tags.session.astype("datetime64[D]"),
+        "rule": _chosen(rule, _RULES) if refused.any() else pa.nulls(n, _WORD),
+        "raw": _raw(chunk, refused),
+        "symbol": symbol,
+        "ts": pa.array(ts.astype("datetime64[us]"), mask=None if known_time.all() else ~known_time).cast(_TS),
+        "timeframe": _constant(layout.timeframe, n),
+        "session": pa.array(tags.session.astype(np.int32)).cast(pa.date32()),
         "session_open": pa.array(tags.session_open.astype("datetime64[us]")).cast(_TS),
         "session_close": pa.array(tags.session_close.astype("datetime64[us]")).cast(_TS),
-        "hours": np.where(tags.regular, "regular", "extended"),
+        "hours": _chosen(~tags.regular, ["regular", "extended"]),
         **{name: values[name] for name in (*_PRICES, "volume")},
         "vwap": np.where(estimated, typical, values["vwap"]),
         "trade_count": _counts(values["trade_count"]),
         "vwap_estimated": estimated,
-        "exchange": pa.repeat(layout.exchange, n),
+        "exchange": _constant(layout.exchange, n),
     }
     return pa.record_batch([_array(columns[f.name], f.type) for f in STAGED], schema=STAGED)
 
 
-def _symbols(chunk: Chunk) -> pa.Array:
-    if "symbol" not in chunk.columns:
-        return pa.repeat(pa.scalar(chunk.layout.symbol, pa.string()), len(chunk))
-    return pa.array(chunk.columns["symbol"].astype("str").str.strip(), type=pa.string(), from_pandas=True)
+def _raw(chunk: Chunk, refused: BoolArray) -> pa.Array:
+    """Return what the source has of the rows that are refused; none of others."""
+    if not refused.any():
+        return pa.nulls(len(chunk), pa.string())
+    raw = np.full(len(chunk), None, dtype=object)
+    for i in np.flatnonzero(refused):
+        raw[i] = chunk.text(int(i))
+    return pa.array(raw, pa.string())
 
 
 def _counts(values: FloatArray) -> pa.Array:
     missing = ~np.isfinite(values)
+    if missing.all():
+        return pa.nulls(len(values), pa.int64())
     return pa.array(np.where(missing, 0, values).astype(np.int64), mask=missing)
 
 
 def _array(values: object, kind: pa.DataType) -> pa.Array:
-    if isinstance(values, pa.ChunkedArray):
-        values = values.combine_chunks()
     return values if isinstance(values, pa.Array) else pa.array(values, type=kind)
 
 

@@ -102,7 +102,11 @@ def read_numbers(column: pd.Series, style: NumberStyle | None = None) -> tuple[F
 
 
 def _cast(column: pd.Series) -> tuple[FloatArray, BoolArray]:
-    parsed = pa.array(column, type=pa.string(), from_pandas=True).cast(pa.float64())
+    texts = pa.array(column, from_pandas=True)
+    if not (pa.types.is_string(texts.type) or pa.types.is_large_string(texts.type)):
+        texts = pa.array(column, type=pa.string(), from_pandas=True)
+    parsed = texts.cast(pa.float64())
+    parsed = parsed.combine_chunks() if isinstance(parsed, pa.ChunkedArray) else parsed
     values = np.asarray(parsed.to_numpy(zero_copy_only=False), dtype=np.float64)
     return values, np.zeros(len(column), dtype=bool)
 

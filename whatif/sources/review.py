@@ -20,6 +20,7 @@ from whatif.sources.sessions import local_dates, tag_bars
 from whatif.sources.spacing import FirstRows, spacing_fault
 from whatif.typing import FloatArray, IntArray
 
+_RULES = tuple(RULES)
 _TEXTS = ("open", "high", "low", "close", "volume")
 
 
@@ -60,27 +61,27 @@ class FileReview:
     example: dict[str, tuple[int, str]] = field(default_factory=dict)
     grouped: dict[str, bool] = field(default_factory=dict)
 
-    def count(self, chunk: Chunk, rule: np.ndarray) -> None:
+    def count(self, chunk: Chunk, rule: IntArray) -> None:
         """Count the rows of a chunk and the rules that they break.
 
         Parameters
         ----------
         chunk : Chunk
             Its n rows, and those with a wrong number of fields.
-        rule : object array (n,)
-            Name of the rule that each row breaks; None where it breaks none.
+        rule : int64 array (n,)
+            Place in `RULES` of the rule that each row breaks; -1 where it breaks none.
         """
         self.layout = chunk.layout
         self.rows += len(chunk) + len(chunk.misfits)
         if chunk.misfits:
             self.broken["wrong_field_count"] += len(chunk.misfits)
             self.example.setdefault("wrong_field_count", chunk.misfits[0])
-        refused = np.flatnonzero(rule != None)  # noqa: E711
-        for name, count in Counter(rule[refused]).items():
+        for place, count in Counter(rule[rule >= 0].tolist()).items():
+            name = _RULES[place]
             self.broken[name] += count
-        for name in set(rule[refused]) - set(self.example):
-            at = int(np.flatnonzero(rule == name)[0])
-            self.example[name] = (int(chunk.numbers()[at]), chunk.text(at))
+            if name not in self.example:
+                at = int(np.flatnonzero(rule == place)[0])
+                self.example[name] = (int(chunk.numbers()[at]), chunk.text(at))
 
     def look_at_numbers(self, columns: pd.DataFrame, values: dict[str, FloatArray]) -> None:
         """Notice dots that stand between thousands.

@@ -24,7 +24,7 @@ from whatif.pins import LakeLocation, has_rows, in_words
 from whatif.sources.base import Source
 from whatif.sources.delivery import Part, read_or_refuse
 from whatif.sources.kinds import SEAM
-from whatif.sources.normalize import STAGED_DDL, duplicate_texts
+from whatif.sources.normalize import STAGED_DDL, duplicate_texts, spelled
 from whatif.sources.staged import (
     COMPARED,
     DAYS_APART,
@@ -74,7 +74,7 @@ def parse_parts(spark: SparkSession, parts: Sequence[Part], accept: bool) -> Dat
         for batch in batches:
             for item in batch.to_pylist():
                 part = Part(item["source"], readers[item["reader"]], item["checkpoint"], item["rows"])
-                yield from read_or_refuse(part, accept)
+                yield from map(spelled, read_or_refuse(part, accept))
 
     rows = spark.createDataFrame(items, _ITEMS)
     return rows.repartition(min(len(parts), MAX_TASKS)).mapInArrow(parse, STAGED_DDL)

@@ -211,10 +211,43 @@ def _parse(stamps: pd.Series, layout: Layout, daily: bool) -> _Parsed:
             f"{layout.source}: stamps are numbers ({stamps.iloc[0]}): say what they count, as in "
             f"{count_hint(stamps)}"
         )
+    if layout.time_format is None and (found := _alike(stamps, daily)) is not None:
+        return found
     text = stamps.astype("str").str.strip()
     if layout.time_format is not None:
         return _formatted(text, layout.time_format)
     return _iso(text, daily)
+
+
+_LOCAL_LENGTHS = (len("2024-01-02 09:30"), len("2024-01-02 09:30:00"))
+_AWARE_LENGTHS = (len("2024-01-02T09:30:00Z"), len("2024-01-02T09:30:00-05:00"))
+_PLAIN_US = (
+    -9_000_000_000_000_000,
+    9_000_000_000_000_000,
+)  # 1684 to 2255, where all that reads stamps agrees
+
+
+def _alike(stamps: pd.Series, daily: bool) -> _Parsed | None:
+    """Return ISO 8601 stamps as `_iso` does, where all are of one of the usual lengths; None otherwise.
+
+    Of what Arrow reads as a time, only one way to write it, or those that `_iso` takes, has that length.
+    """
+    words = pa.array(stamps, from_pandas=True)
+    words = words.combine_chunks() if isinstance(words, pa.ChunkedArray) else words
+    if words.null_count or not (pa.types.is_string(words.type) or pa.types.is_large_string(words.type)):
+        return None
+    length = pc.min_max(pc.binary_length(words)).as_py()
+    aware = length["min"] in _AWARE_LENGTHS
+    if length["min"] != length["max"] or not (aware or length["min"] in _LOCAL_LENGTHS) or (aware and daily):
+        return None
+    try:
+        us = words.cast(pa.timestamp("us", "UTC" if aware else None)).cast(pa.int64()).to_numpy()
+    except pa.ArrowInvalid:
+        return None
+    if not len(us) or us.min() < _PLAIN_US[0] or us.max() > _PLAIN_US[1]:
+        return None
+    utc = pd.Series(us.astype("datetime64[us]"), index=stamps.index)
+    return _Parsed(utc, np.full(len(us), aware), utc)
 
 
 def _iso(text: pd.Series, daily: bool) -> _Parsed:
