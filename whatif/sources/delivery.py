@@ -21,11 +21,12 @@ from whatif.pins import LakeLocation, all_of, current_pin, equal, has_rows, of_t
 from whatif.sources.base import Source
 from whatif.sources.beginning import is_prose
 from whatif.sources.chunk import Chunk, NoRowsError
-from whatif.sources.conclude import Concluded, Finding, conclude, settle
+from whatif.sources.conclude import Concluded, conclude, settle
 from whatif.sources.contract import checked_chunks, checked_parts
 from whatif.sources.file_source import FileSource
 from whatif.sources.files import find_files
 from whatif.sources.kinds import file_kind, file_kinds
+from whatif.sources.look import Finding
 from whatif.sources.normalize import normalize, spelled, whole_part
 from whatif.sources.opening import members_of
 from whatif.sources.review import FileReview

@@ -107,10 +107,6 @@ class IngestSpec:
     allow_nonpositive: bool = False
 
     def __post_init__(self) -> None:
-        if self.format != "auto":
-            from whatif.sources.kinds import file_kinds
-
-            file_kinds(self.format)
         if self.stamps is not None:
             _one_of("stamps", self.stamps, STAMPS)
         _one_of("rows", self.rows, tuple(TARGETS))
