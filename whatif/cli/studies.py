@@ -147,12 +147,13 @@ def run(
     verbose: Verbose = False,
 ) -> None:
     """Backtest every configuration, rank them, and open the test window for the best one."""
-    from whatif.tracking import logging_ahead
+    from whatif.tracking import logging_ahead, logs_without_mlflow
     from whatif.workflow import RunOptions
 
     asked = runner.strip() or "auto"
     # as soon as what both need is imported: the process beside this one imports MLflow while bars are read
-    with logging_ahead(track and asked != "spark"):
+    beside = track and asked != "spark" and not logs_without_mlflow(LakeLocation.from_environment())
+    with logging_ahead(beside):
         options = RunOptions(
             latest=latest, track=track, verbose=verbose, time_limit=time_limit, retry_failed=retry_failed,
             runner=asked,

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         log,
         log_files,
         log_tables,
+        logs_without_mlflow,
         metric_histories,
         start_study_run,
         tracking_uri,
@@ -40,8 +41,8 @@ else:
             "child_runs": "count_of_children log_configurations log_model",
             "registry": "fetched find_registered flavour_of register restored with_registered",
             "run": (
-                "ANSWER_TAG TrackedRun finish log log_files log_tables metric_histories start_study_run "
-                "tracking_uri tracking_warning verdict_metrics"
+                "ANSWER_TAG TrackedRun finish log log_files log_tables logs_without_mlflow "
+                "metric_histories start_study_run tracking_uri tracking_warning verdict_metrics"
             ),
             "steps": "Ranked Told log_answer log_ranking",
             "tracker": "LoggedAnswer Tracker logged_run",

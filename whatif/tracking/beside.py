@@ -14,7 +14,9 @@ from contextlib import contextmanager, suppress
 from importlib import import_module
 from typing import IO, TypeVar
 
+from whatif.pins import LakeLocation
 from whatif.runner import Begun, can_run_apart, cores
+from whatif.tracking.run import logs_without_mlflow
 from whatif.tracking.tracker import Job, Tracker
 
 T = TypeVar("T")
@@ -91,21 +93,28 @@ def drop_ahead() -> None:
         _ahead.pop().end()
 
 
-def log_beside(tracker: Tracker, make: Callable[[], T]) -> T:
+def log_beside(tracker: Tracker, make: Callable[[], T], location: LakeLocation | None = None) -> T:
     """Return what `make` gives, while a child process logs: the one that was begun ahead, or a new one.
+
+    Where MLflow need not be imported, this process logs by itself, sooner than a child begins.
 
     Parameters
     ----------
     tracker : Tracker
         Of a run that waits to begin. What it is given to do, the child does; the run is closed as this ends.
     make : callable
-        What this process does. The run is closed as failed if it raises.
+        What this process does. The run that a child logs is closed as failed if it raises.
+    location : LakeLocation, optional
+        Where the run is; a child logs if left out.
 
     Raises
     ------
     Exception
         What `make` raises, once the run is closed.
     """
+    if location is not None and logs_without_mlflow(location):
+        tracker.begin()
+        return make()
     process = _ahead.pop() if _ahead else LoggingProcess()
     try:
         tracker.hand_over(process.send)

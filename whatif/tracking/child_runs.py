@@ -10,26 +10,27 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from uuid import uuid4
 
 import pandas as pd
 
 from whatif.domain import METRIC_KEYS, Execution
 from whatif.models import predicted_columns
+from whatif.tracking.file_client import NAME_TAG, FileClient, are_usual, is_known, run_row
 from whatif.tracking.registry import FLAVOUR, flavour_of
 from whatif.tracking.run import (
     TrackedRun,
     entities,
+    file_of,
     finish,
     is_over,
     log,
+    params_of,
     runs_below,
     start_child,
     tags_of_child,
 )
 
 if TYPE_CHECKING:
-    from mlflow.entities import Experiment
     from mlflow.models import Model
 
     from whatif.training import Importance, Trained, Tuned
@@ -192,7 +193,7 @@ def log_configurations(
     params = [_params(row) for row in records]
     if axes is not None:
         params, same = _apart(params, axes)
-        held = parent.client.get_run(parent.run_id).data.params
+        held = params_of(parent)
         log(parent, params={name: value for name, value in same.items() if name not in held})
     children = []
     for k, row in enumerate(records):
@@ -272,26 +273,19 @@ def _log_together(parent: TrackedRun, children: Sequence[_Child]) -> bool:
     Those take five transactions for each run. MLflow has no call for many, so its tables are written as it
     writes them, where they are in a file of SQLite and in a form that is known here.
     """
-    try:
-        from mlflow.store.tracking import sqlalchemy_store as sql
-        from sqlalchemy import insert
-
-        store = parent.client._tracking_client.store
-        if type(store) is not sql.SqlAlchemyStore or store.db_type != "sqlite" or not children:
-            return False
-        tables = sql.SqlRun, sql.SqlTag, sql.SqlParam, sql.SqlMetric, sql.SqlLatestMetric
-        experiment = store.get_experiment(parent.experiment_id)
-        store._check_experiment_is_active(experiment)
-    except (ImportError, AttributeError):
+    file = file_of(parent.uri, "sqlite")
+    if file is None or not children or not is_known(file):
         return False
+    client = FileClient(parent.uri, file)
     # each has a moment of its own, for they are listed by it
     first = int(time.time() * 1000) - len(children)
-    made = [_rows(parent, experiment, child, first + k) for k, child in enumerate(children)]
-    with store.ManagedSessionMaker(read_only=False) as session:
-        for table, parts in zip(tables, zip(*made, strict=True), strict=True):
-            rows = [row for part in parts for row in part]
-            if rows:
-                session.execute(insert(table), rows)
+    location = client.artifacts_of(parent.experiment_id)
+    made = [_rows(parent, location, child, first + k) for k, child in enumerate(children)]
+    if not all(are_usual([row["key"] for row in part]) for parts in made for part in parts[1:4]):
+        return False
+    tables = "runs", "tags", "params", "metrics", "latest_metrics"
+    every = ([row for part in parts for row in part] for parts in zip(*made, strict=True))
+    client.insert(dict(zip(tables, every, strict=True)))
     return True
 
 
@@ -299,40 +293,19 @@ _Rows = list[dict[str, Any]]
 
 
 def _rows(
-    parent: TrackedRun, experiment: Experiment, child: _Child, moment_ms: int
+    parent: TrackedRun, location: str, child: _Child, moment_ms: int
 ) -> tuple[_Rows, _Rows, _Rows, _Rows, _Rows]:
     """Return rows of a run, of its tags, parameters and metrics, and of the latest metrics, as MLflow's."""
-    from mlflow.utils.uri import append_to_uri_path
-    from mlflow.utils.validation import _validate_batch_log_data
-
-    identifier = uuid4().hex
-    begun = tags_of_child(parent, child.identity, "configuration") | {"mlflow.runName": child.name}
-    numbers, params, tags = _validate_batch_log_data(
-        *entities(moment_ms, child.params, child.metrics, child.tags)
-    )
-    run = {
-        "run_uuid": identifier,
-        "name": child.name,
-        "experiment_id": int(experiment.experiment_id),
-        "artifact_uri": append_to_uri_path(experiment.artifact_location, identifier, "artifacts"),
-        "user_id": parent.user or "unknown",
-        "status": child.status,
-        "start_time": moment_ms,
-        "end_time": moment_ms,
-        "lifecycle_stage": "active",
-        "source_type": "UNKNOWN",
-        "source_name": "",
-        "source_version": "",
-        "entry_point_name": "",
-    }
-    own = {"run_uuid": identifier}
+    begun = tags_of_child(parent, child.identity, "configuration") | {NAME_TAG: child.name}
+    numbers, params, tags = entities(moment_ms, child.params, child.metrics, child.tags)
+    run = run_row(parent.experiment_id, location, child.name, parent.user, moment_ms)
+    own = {"run_uuid": run["run_uuid"]}
     texts = begun | {tag.key: tag.value for tag in tags}
-    names = ("key", "value", "timestamp", "step")
-    metrics = [own | {name: getattr(one, name) for name in names} | {"is_nan": False} for one in numbers]
+    metrics = [one._asdict() | own | {"is_nan": False} for one in numbers]
     return (
-        [run],
+        [run | {"status": child.status, "end_time": moment_ms}],
         [{"key": key, "value": value} | own for key, value in texts.items()],
-        [{"key": one.key, "value": one.value} | own for one in params],
+        [one._asdict() | own for one in params],
         metrics,
         metrics,
     )

@@ -1,6 +1,6 @@
 """MLflow run of a study, the same one when the study is resumed.
 
-Everything is logged by the driver through `MlflowClient`; no global state is set.
+Everything is logged through `MlflowClient`, or what stands for it, see `file_client`; no global state is set.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -24,10 +25,11 @@ from uuid import uuid4
 from whatif.errors import StatisticsError, nearest
 from whatif.masking import masked
 from whatif.pins import LakeLocation, Pin
+from whatif.tracking.file_client import FileClient, Metric, Param, RunTag, is_known, log_by_mlflow
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-    from mlflow.entities import Experiment, Metric, Param, Run, RunTag
+    from mlflow.entities import Experiment, Run
 
     from whatif.stats import VerdictStatistics, WindowStatistics
 
@@ -55,7 +57,7 @@ class TrackedRun:
 
     Attributes
     ----------
-    client : MlflowClient
+    client : MlflowClient or FileClient
         Talks to the tracking server or data base.
     experiment_id, run_id : str
         MLflow's identifiers.
@@ -65,7 +67,7 @@ class TrackedRun:
         Who ran the study; "" if nobody says so.
     """
 
-    client: MlflowClient
+    client: MlflowClient | FileClient
     experiment_id: str
     run_id: str
     uri: str
@@ -124,9 +126,9 @@ def start_study_run(
         The study's YAML, kept as `study.yaml`; "" where there is none to keep.
     """
     uri = tracking_uri(location)
-    client = client_of(uri)
+    client = _client_that_logs(uri)
     experiment_id = _experiment(client, study, uri, location)
-    found = client.search_runs([experiment_id], f"tags.`{IDENTITY_TAG}` = '{identity}'", max_results=1)
+    found = _with_tags(client, experiment_id, {IDENTITY_TAG: identity})
     if found:
         run_id = found[0].info.run_id
         client.update_run(run_id, status="RUNNING")
@@ -178,20 +180,29 @@ def runs_below(parent: TrackedRun, kind: str) -> dict[str, Run]:
     Identities are compared here and stand in no filter: MLflow's filters know no escape, and an identity
     may hold any character that a symbol may.
     """
-    condition = f"tags.`{PARENT_TAG}` = '{parent.run_id}' and tags.`{KIND_TAG}` = '{kind}'"
     found: dict[str, Run] = {}
+    for run in _with_tags(parent.client, parent.experiment_id, {PARENT_TAG: parent.run_id, KIND_TAG: kind}):
+        identity = run.data.tags.get(IDENTITY_TAG)
+        if identity is not None and (identity not in found or not is_over(found[identity])):
+            found[identity] = run
+    return found
+
+
+def _with_tags(
+    client: MlflowClient | FileClient, experiment_id: str, tags: Mapping[str, str]
+) -> Sequence[Run]:
+    """Return the runs of an experiment that have all these tags, the newest first."""
+    if isinstance(client, FileClient):
+        return client.with_tags(experiment_id, tags)
+    condition = " and ".join(f"tags.`{name}` = '{value}'" for name, value in tags.items())
+    runs: list[Run] = []
     token: str | None = None
     while True:
-        page = parent.client.search_runs(
-            [parent.experiment_id], condition, max_results=PAGE, page_token=token
-        )
-        for run in page:
-            identity = run.data.tags.get(IDENTITY_TAG)
-            if identity is not None and (identity not in found or not is_over(found[identity])):
-                found[identity] = run
+        page = client.search_runs([experiment_id], condition, max_results=PAGE, page_token=token)
+        runs += page
         token = page.token
         if not token:
-            return found
+            return runs
 
 
 def is_over(run: Run) -> bool:
@@ -207,9 +218,20 @@ def log(
 ) -> None:
     """Log parameters, metrics and tags, as `entities` makes them, in as few requests as MLflow allows."""
     numbers, texts, notes = entities(int(time.time() * 1000), params, metrics, tags)
+    if isinstance(run.client, FileClient):
+        run.client.log_batch(run.run_id, numbers, texts, notes)
+        return
     for first in range(0, max(len(numbers), len(texts), len(notes)), BATCH):
         part = slice(first, first + BATCH)
-        run.client.log_batch(run.run_id, metrics=numbers[part], params=texts[part], tags=notes[part])
+        log_by_mlflow(run.client, run.run_id, numbers[part], texts[part], notes[part])
+
+
+def params_of(run: TrackedRun) -> Mapping[str, str]:
+    """Return the parameters that a run has."""
+    if isinstance(run.client, FileClient):
+        return run.client.params_of(run.run_id)
+    held: Mapping[str, str] = run.client.get_run(run.run_id).data.params
+    return held
 
 
 def entities(
@@ -218,13 +240,11 @@ def entities(
     metrics: Mapping[str, float] | None = None,
     tags: Mapping[str, str] | None = None,
 ) -> tuple[list[Metric], list[Param], list[RunTag]]:
-    """Return metrics, parameters and tags as MLflow takes them.
+    """Return metrics, parameters and tags such as MLflow takes.
 
     Passwords and keys in texts are masked. A metric that is NaN or infinite is left out, since a
     tracking server may refuse it.
     """
-    from mlflow.entities import Metric, Param, RunTag
-
     numbers = [
         Metric(name, float(value), moment_ms, 0)
         for name, value in (metrics or {}).items()
@@ -237,25 +257,40 @@ def entities(
 
 def log_tables(run: TrackedRun, pins: Sequence[Pin], location: LakeLocation) -> None:
     """Record the Iceberg tables that the run read, each by its snapshot."""
+    read = [
+        (
+            {
+                "name": pin.table,
+                "digest": str(pin.snapshot_id),
+                "dataset_source_type": "iceberg",
+                "dataset_source": pin.to_json(),
+            },
+            {
+                "mlflow.data.context": "backtest",
+                "iceberg.table": location.identifier(pin.table),
+                "iceberg.snapshot_id": str(pin.snapshot_id),
+            },
+        )
+        for pin in pins
+    ]
+    if isinstance(run.client, FileClient):
+        run.client.log_inputs(run.run_id, read)
+        return
     from mlflow.entities import Dataset, DatasetInput, InputTag
 
     inputs = [
         DatasetInput(
             dataset=Dataset(
-                name=pin.table,
-                digest=str(pin.snapshot_id),
-                source_type="iceberg",
-                source=pin.to_json(),
+                name=one["name"],
+                digest=one["digest"],
+                source_type=one["dataset_source_type"],
+                source=one["dataset_source"],
                 schema=None,
                 profile=None,
             ),
-            tags=[
-                InputTag("mlflow.data.context", "backtest"),
-                InputTag("iceberg.table", location.identifier(pin.table)),
-                InputTag("iceberg.snapshot_id", str(pin.snapshot_id)),
-            ],
+            tags=[InputTag(name, value) for name, value in tags.items()],
         )
-        for pin in pins
+        for one, tags in read
     ]
     run.client.log_inputs(run.run_id, inputs)
 
@@ -274,6 +309,8 @@ def log_files(run: TrackedRun, files: Sequence[Path], folder: str | None = None)
 
 def _artifact_folder(run: TrackedRun) -> Path | None:
     """Return the folder of a run's artifacts, or None if a server or a bucket keeps them."""
+    if isinstance(run.client, FileClient):
+        return run.client.artifact_folder(run.run_id)
     from mlflow.utils.file_utils import local_file_uri_to_path
 
     uri = str(run.client.get_run(run.run_id).info.artifact_uri)
@@ -364,6 +401,38 @@ def client_of(uri: str) -> MlflowClient:
     return MlflowClient(tracking_uri=uri, registry_uri=os.environ.get("MLFLOW_REGISTRY_URI") or uri)
 
 
+def logs_without_mlflow(location: LakeLocation) -> bool:
+    """Return whether a study's run can be logged by this process without importing MLflow.
+
+    It can where runs are tracked in a file of SQLite of the form that the installed MLflow makes, or in
+    one that is not there yet, and the environment has an empty one of that form.
+    """
+    file = file_of(tracking_uri(location), "sqlite")
+    form = _known_form()
+    if file is None or form is None:
+        return False
+    return is_known(file, form) if file.exists() else file.parent.is_dir()
+
+
+def _client_that_logs(uri: str) -> MlflowClient | FileClient:
+    """Return what logs a study's run: MLflow only where it has to be asked."""
+    file, form = file_of(uri, "sqlite"), _known_form()
+    if file is not None and form is not None:
+        _make_whole(uri)
+        if is_known(file, form):
+            return FileClient(uri, file)
+    return client_of(uri)
+
+
+def _known_form() -> Path | None:
+    """Return an empty data base of the installed MLflow, if there is one whose form `file_client` knows."""
+    try:
+        shipped = shipped_file()
+    except PackageNotFoundError:  # whoever logs says that it is missing
+        return None
+    return shipped if os.name == "posix" and is_known(shipped) else None
+
+
 def _hush() -> None:
     """Let MLflow not say, each time a data base is opened, what a user cannot act on."""
     for name in ("mlflow.store.db.utils", "alembic"):
@@ -404,12 +473,10 @@ def make_data_base(file: Path) -> None:
 
 def shipped_file() -> Path:
     """Return where an environment keeps an empty data base of the MLflow that it has, see `shipped`."""
-    from mlflow import __version__
-
-    return SHIPPED / f"mlflow-{__version__}.db"
+    return SHIPPED / f"mlflow-{version('mlflow')}.db"
 
 
-def _experiment(client: MlflowClient, name: str, uri: str, location: LakeLocation) -> str:
+def _experiment(client: MlflowClient | FileClient, name: str, uri: str, location: LakeLocation) -> str:
     found: Experiment | None = client.get_experiment_by_name(name)
     if found is not None:
         if found.lifecycle_stage == "deleted":

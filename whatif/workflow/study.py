@@ -271,7 +271,7 @@ class _Run:
             # one that has MLflow already, and its data base open, logs by itself, as it does each model
             alone = local and not self.resolved.models and "mlflow" not in sys.modules
             if alone and tracker.waits and can_run_apart():
-                made = log_beside(tracker, make)
+                made = log_beside(tracker, make, self.location)
                 result = replace(made, run_id=tracker.run_id)
             else:
                 drop_ahead()
