@@ -117,6 +117,33 @@ def test_a_package_that_is_imported_or_missing_stays_as_it_is(package: str) -> N
     assert "whatif_test_not_there" not in sys.modules
 
 
+def test_a_module_is_deferred_without_the_package_that_it_lies_in(package: str) -> None:
+    defer_package(f"{package}.part")
+    assert package not in sys.modules
+    part = import_module(f"{package}.part")
+    assert "VALUE" not in vars(part)
+    assert part.VALUE == vars(part)["VALUE"] == 1
+    defer_package(f"{package}.not_there")
+    defer_package("whatif_test_not_there.part")
+    assert not [name for name in sys.modules if "not_there" in name]
+
+
+BACKTRADERS_TALIB = """
+import sys
+from whatif.engines.backtrader.broker import bt
+print("talib" in sys.modules)
+from backtrader import talib
+print(talib is bt.talib, bt.talib.SMA.__name__, "EMA" in dir(bt.talib), "talib" in sys.modules)
+"""
+
+
+def test_backtrader_comes_without_its_classes_for_ta_lib_until_one_is_asked_for() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", BACKTRADERS_TALIB], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines() == ["False", "True SMA True True"]
+
+
 TWO_THREADS = """
 import importlib, sys, time
 from pathlib import Path

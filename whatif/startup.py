@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
 from importlib import import_module
+from importlib.machinery import ModuleSpec, PathFinder
 from threading import Lock, RLock, Thread
 from typing import Any
 
@@ -122,14 +123,15 @@ def defer_package(name: str) -> None:
     The package's `__init__` runs when a name is first taken that is neither there nor a module of it, so
     whoever takes one gets what `import` gives. Nothing happens to a package that is imported already, or is
     not installed. Gain: 2.2 of 2.5 s of `arch.bootstrap`, whose package imports volatility models and with
-    them matplotlib, statsmodels and scipy's statistics.
+    them matplotlib, statsmodels and scipy's statistics; 0.07 of 0.22 s of `backtrader`, which makes a class
+    for each function of TA-Lib.
 
     Parameters
     ----------
     name : str
-        Name of the package; packages that it lies in are imported.
+        Name of the package, or of a module; packages that it lies in are not imported.
     """
-    spec = None if name in sys.modules else importlib.util.find_spec(name)
+    spec = None if name in sys.modules else _spec_of(name)
     if spec is None or spec.loader is None:
         return
     package, loader = importlib.util.module_from_spec(spec), spec.loader
@@ -155,6 +157,16 @@ def defer_package(name: str) -> None:
 
     package.__dict__["__getattr__"] = get
     sys.modules.setdefault(name, package)
+
+
+def _spec_of(name: str) -> ModuleSpec | None:
+    """Return where a module comes from, without importing the package that it lies in."""
+    parent, _, _ = name.rpartition(".")
+    if not parent:
+        return importlib.util.find_spec(name)
+    above = sys.modules[parent].__spec__ if parent in sys.modules else _spec_of(parent)
+    places = above and above.submodule_search_locations
+    return PathFinder.find_spec(name, list(places)) if places else None
 
 
 def import_distutils() -> None:

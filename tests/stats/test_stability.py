@@ -131,6 +131,20 @@ def test_ranks_that_last_by_hand() -> None:
     assert rank_correlation([1, 2, 3, 4], [9, 7, 5, 1]).rho == pytest.approx(-1.0)
 
 
+def test_ranks_that_last_are_those_of_scipy_to_the_last_bit() -> None:
+    from scipy.stats import spearmanr
+
+    rng = np.random.default_rng(7)
+    for turn in range(200):
+        one = rng.normal(size=int(rng.integers(3, 60)))
+        other = {0: one.copy(), 1: -one}.get(turn, one * rng.normal() + rng.normal(size=len(one)))
+        one, other = (np.round(one), np.round(other, 1)) if turn % 3 == 2 else (one, other)
+        if (one == one[0]).all() or (other == other[0]).all():
+            continue
+        found, scipys = rank_correlation(one, other), spearmanr(one, other)
+        assert (found.rho, found.p_value) == (float(scipys.statistic), float(scipys.pvalue))
+
+
 @pytest.mark.parametrize(
     ("validate", "test"), [([1.0, 2.0], [2.0, 1.0]), ([1.0, 1.0, 1.0], [1.0, 2.0, 3.0]), ([], [])]
 )

@@ -4,3 +4,8 @@
 `backtrader.Strategy` in Backtrader's Cerebro, and `ledger` writes down what either did. It imports
 nothing of what it checks.
 """
+
+from whatif.startup import defer_package
+
+# before whatever of this package imports it
+defer_package("backtrader.talib")
