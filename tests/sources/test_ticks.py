@@ -272,6 +272,10 @@ def test_the_command_reads_ticks_and_makes_bars_of_them(lake_home, tmp_path: Pat
     assert "1 trades removed" in capsys.readouterr().out
     assert main(["ingest", "trades", "--option", "symbols=SPX"]) == 2
     assert "did you mean 'SPY'" in capsys.readouterr().err
+    for dates in (["start=2030-01-01"], ["start=2024-01-02", "end=2024-01-02"]):
+        options = [part for one in dates for part in ("--option", one)]
+        assert main(["ingest", "trades", "--option", "symbols=SPY", *options]) == 2
+        assert "the lake holds no trades of SPY of [" in capsys.readouterr().err
     assert main(["ingest", "trades", "--option", "only=TT"]) == 2
     assert "no trade has the condition 'TT'\nhint: did you mean 'T'?" in capsys.readouterr().err
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from datetime import date
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -21,6 +21,7 @@ from whatif.pins import (
     current_pin,
     has_rows,
     held_symbols,
+    may_hold,
     one_of,
     parts_in_order,
     within,
@@ -29,6 +30,9 @@ from whatif.sources.base import Source
 from whatif.sources.chunk import Chunk, Layout
 from whatif.sources.sessions import tag_bars
 from whatif.ticks import Trades, bar_kind, bars_in_parts, check_conditions, trades_in
+
+if TYPE_CHECKING:
+    from pyiceberg.expressions import BooleanExpression
 
 PART_ROWS = 1_000_000
 """Trades of a symbol that are read at a time."""
@@ -74,8 +78,17 @@ class LakeTrades(Source):
         for symbol in self.symbols:
             if symbol not in known:
                 raise SourceError(f"the lake holds no trades of {symbol}: {nearest(symbol, known)}")
+        asked = self.symbols or sorted(known)
+        wanted = all_of(one_of("symbol", asked), within("ts", *self._bounds))
+        turned = self.start is not None and self.end is not None and self.start >= self.end
+        if turned or not may_hold(location, "trades_raw", wanted):
+            dates = f"[{self.start or ''}, {self.end or ''})"
+            raise SourceError(
+                f"the lake holds no trades of {', '.join(asked[:5])} of {dates}: give other dates, start "
+                "before end"
+            )
         if self.only:
-            self._check_conditions(self._pin, self.symbols or sorted(known))
+            self._check_conditions(self._pin, wanted)
         return [f"trades:{symbol}{self._settings}" for symbol in self.symbols or sorted(known)]
 
     @property
@@ -88,7 +101,7 @@ class LakeTrades(Source):
         """Yield a symbol's bars."""
         symbol = part.removeprefix("trades:").removesuffix(self._settings)
         pin = self._pin or current_pin(LakeLocation.from_environment(), "trades_raw")
-        first, end = (None if day is None else _us(day) for day in (self.start, self.end))
+        first, end = self._bounds
         columns = ["ts", "seq", "price", "size", "exchange"]
         columns += ["conditions"] if self.only or self.leave_out else []
         exchanges: set[str] = set()
@@ -116,10 +129,13 @@ class LakeTrades(Source):
         )
         yield Chunk(Layout(part, timeframe, exchange, symbol=symbol), batch)
 
-    def _check_conditions(self, pin: Pin, symbols: Sequence[str]) -> None:
-        """Refuse conditions `only` that no trade has: bars of them would be no bars."""
+    @property
+    def _bounds(self) -> tuple[int | None, int | None]:
         first, end = (None if day is None else _us(day) for day in (self.start, self.end))
-        wanted = all_of(one_of("symbol", symbols), within("ts", first, end))
+        return first, end
+
+    def _check_conditions(self, pin: Pin, wanted: BooleanExpression) -> None:
+        """Refuse conditions `only` that no trade has: bars of them would be no bars."""
         texts: set[str | None] = set()
         for batch in batches(pin, ["conditions"], wanted):
             texts |= set(batch.column("conditions").unique().to_pylist())
