@@ -173,15 +173,17 @@ def _everyone(
         )
     longer = frozenset(place for place in needs.places if not place.symbol)
     ends, found = _ends(bars, own.bar_us), {}
+    every, none = np.arange(len(bars)), np.full(len(bars), -1)
     for symbol in symbols:
-        made, length, rows = bars.slice(0, 0), own.bar_us, np.full(len(bars), -1)
+        made, rows = bars.slice(0, 0), none
         if symbol != bars.symbol and other is not None:
             stored = other(symbol)
-            made, length = stored.whole(longer, exchange), stored.bar_us
-        if len(made):
+            made = stored.whole(longer, exchange)
+            rows = every if _same_clock(made, bars) and stored.bar_us == own.bar_us else none
+        if len(made) and rows is none:
             at = np.minimum(np.searchsorted(made.ts, bars.ts), len(made) - 1)
-            rows = np.where((made.ts[at] == bars.ts) & (_ends(made, length)[at] <= ends), at, -1)
-        found[Place(symbol, EVERYONE)] = Joined(made, rows.astype(np.int64))
+            rows = np.where((made.ts[at] == bars.ts) & (_ends(made, stored.bar_us)[at] <= ends), at, -1)
+        found[Place(symbol, EVERYONE)] = Joined(made, rows)
     return found
 
 
@@ -244,6 +246,11 @@ def _ends(bars: Bars, length: int) -> IntArray:
     if length <= DAY_US or not len(bars):
         return np.maximum.accumulate(bar_ends(bars, length))
     return np.append(bars.ts[1:], bars.ts[-1] + length)
+
+
+def _same_clock(one: Bars, other: Bars) -> bool:
+    """Whether bars begin and end together: of many symbols their rows are then the same, and held once."""
+    return np.array_equal(one.ts, other.ts) and np.array_equal(one.session_close, other.session_close)
 
 
 def session_minutes(bars: Bars) -> tuple[IntArray, IntArray]:
