@@ -361,10 +361,10 @@ class _Run:
         return replace(data, origin=origin, verdict=judgement), judgement
 
     def _headline(self) -> str:
-        resolved = self.resolved
-        groups = len(resolved.portfolios)
+        resolved, groups = self.resolved, len(self.resolved.portfolios)
         most = f"search {resolved.study.search.kind} of at most " if resolved.study.search.learns else ""
-        text = f"study {resolved.study.study}: {most}{resolved.count:,} configurations on {groups:,} "
+        many = f"{resolved.count:,} configuration{'s' * (resolved.count != 1)} on {groups:,} "
+        text = f"study {resolved.study.study}: {most}{many}"
         text += "shared portfolio" if resolved.study.portfolio == "shared" else f"symbol{'s' * (groups != 1)}"
         if resolved.grid.left_out and not most:
             text += f"; {resolved.grid.left_out:,} points of the grid left out ({resolved.grid.reason})"

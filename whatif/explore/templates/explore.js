@@ -75,8 +75,9 @@ async function open() {
     const first = chosenRow();
     await pick(first >= 0 && okay(first) ? first : at.rows.find(okay));
   }
-  $("said").textContent = `${board.ids.length.toLocaleString("en")} backtests, ${number(board.trials)} trials counted, opened in ${Math.round(performance.now() - asked)} ms`;
+  $("said").textContent = `${counted(board.ids.length, "backtest")}, ${counted(board.trials, "trial")} counted, opened in ${Math.round(performance.now() - asked)} ms`;
 }
+const counted = (n, word) => `${number(n)} ${word}${n === 1 ? "" : "s"}`;
 const nameOf = (k) => at.board.symbol.levels[at.board.symbol.codes[k]];
 const okay = (k) => at.board.status.levels[at.board.status.codes[k]] === "ok";
 const axisValue = (axis, k) => axis.levels[axis.codes[k]];

@@ -367,10 +367,13 @@ window.whatifReady = (async () => {
     ? { diverging: [[0, "#c25a52"], [0.25, "#74403d"], [0.5, "#262b33"], [0.75, "#2c4c7d"], [1, "#3f78c9"]], sequential: [[0, "#232a35"], [0.5, "#37639f"], [1, "#83b4f2"]] }
     : { diverging: [[0, "#c0504a"], [0.25, "#e3a7a0"], [0.5, "#eceff1"], [0.75, "#94bbe6"], [1, "#2f6fc4"]], sequential: [[0, "#e9eef5"], [0.5, "#7fa9dc"], [1, "#1f4f96"]] };
 
-  // of many names as many as stand beside each other, upright
-  function thinned(names, room) {
-    const wide = 14 + 7 * Math.max(...names.map((one) => one.length)), by = Math.ceil((names.length * wide) / Math.max(room, 1));
-    return names.length > 16 && by > 1 ? { tickmode: "array", tickvals: names.filter((_, k) => k % by === 0), tickangle: 0 } : {};
+  // of many names as many as stand beside each other, upright, and of a long one its beginning
+  const cut = (text, most = 24) => escaped(String(text).length > most ? `${String(text).slice(0, most - 1)}…` : text);
+  function thinned(levels, room) {
+    const longest = Math.max(...levels.map((one) => one.length)), by = levels.length > 16 ? Math.ceil((levels.length * (14 + 7 * longest)) / Math.max(room, 1)) : 1;
+    if (by === 1 && longest <= 24) return {};
+    const kept = levels.filter((_, k) => k % by === 0);
+    return { tickmode: "array", tickvals: kept.map(escaped), ticktext: kept.map((one) => cut(one)), ...(by > 1 ? { tickangle: 0 } : {}) };
   }
 
   function mapLayout(x, y) {
@@ -378,8 +381,8 @@ window.whatifReady = (async () => {
     return {
       paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", margin: { l: 60, r: 10, t: 10, b: 44 },
       font: { family: "system-ui, -apple-system, 'Segoe UI', Roboto, sans-serif", size: 12 },
-      xaxis: { type: "category", title: { text: escaped(x) }, automargin: true, showgrid: false, fixedrange: true, categoryorder: "array" },
-      yaxis: { title: { text: escaped(y) }, automargin: true, gridcolor: grid, zerolinecolor: grid, fixedrange: true },
+      xaxis: { type: "category", title: { text: cut(x, 60) }, automargin: true, showgrid: false, fixedrange: true, categoryorder: "array" },
+      yaxis: { title: { text: cut(y, 60) }, automargin: true, gridcolor: grid, zerolinecolor: grid, fixedrange: true },
       showlegend: false, hovermode: "closest",
     };
   }
@@ -419,7 +422,8 @@ window.whatifReady = (async () => {
     };
     const layout = mapLayout(x.name, y.name);
     Object.assign(layout.yaxis, { type: "category", showgrid: false });
-    Object.assign(layout.xaxis, thinned(trace.x, $("plot-map").clientWidth - 150));
+    Object.assign(layout.xaxis, thinned(x.levels, $("plot-map").clientWidth - 150));
+    Object.assign(layout.yaxis, thinned(y.levels, Infinity));
     if (chosenRow >= 0 && of(only, chosenRow)) {
       const [a, b] = [x.codes[chosenRow], y.codes[chosenRow]], ink = getComputedStyle(document.body).color;
       layout.shapes = [{ type: "rect", x0: a - 0.5, x1: a + 0.5, y0: b - 0.5, y1: b + 0.5, line: { color: ink, width: 3 } }];
@@ -432,7 +436,7 @@ window.whatifReady = (async () => {
     const names = x.levels.map(escaped), at = [], values = [], only = whose(x, null);
     for (let i = 0; i < n; i++) if (told(i) && of(only, i) && Number.isFinite(metric.values[i])) { at.push(names[x.codes[i]]); values.push(metric.values[i]); }
     const layout = mapLayout(x.name, metric.heading), line = cells(x, null, metric, aggregate, only).values[0];
-    Object.assign(layout.xaxis, { categoryarray: names, ...thinned(names, $("plot-map").clientWidth - 80) });
+    Object.assign(layout.xaxis, { categoryarray: names, ...thinned(x.levels, $("plot-map").clientWidth - 80) });
     const shown = line.map((v) => format(v, metric.kind));
     Plotly.react($("plot-map"), [
       { type: "scatter", mode: "markers", x: at, y: values, marker: { color: "#8b919b", size: 7, opacity: 0.55 }, hovertemplate: "%{x}: %{y:.4g}<extra></extra>" },
@@ -497,7 +501,7 @@ window.whatifReady = (async () => {
       traces.push({ type: "scatter", mode: "lines", x, y, line: { color: shades[shade], width: shade === SHADES - 1 ? 2 : 1 }, opacity: shade === SHADES - 1 ? 1 : 0.6, hoverinfo: "skip" });
     }
     const layout = mapLayout("", "");
-    Object.assign(layout.xaxis, { type: "linear", tickvals: [...varying.keys(), varying.length], ticktext: [...varying.map((a) => escaped(a.name)), escaped(metric.heading)], range: [-0.15, varying.length + 0.15], showgrid: true, gridcolor: "rgba(128,128,128,0.5)", zeroline: false });
+    Object.assign(layout.xaxis, { type: "linear", tickvals: [...varying.keys(), varying.length], ticktext: [...varying.map((a) => cut(a.name)), escaped(metric.heading)], range: [-0.15, varying.length + 0.15], showgrid: true, gridcolor: "rgba(128,128,128,0.5)", zeroline: false });
     Object.assign(layout.yaxis, { visible: false, range: [-0.12, 1.12] });
     layout.annotations = ends.flatMap(([first, last], j) => [[first, 0, "top"], [last, 1, "bottom"]].map(([label, y, yanchor]) => ({ x: j, y, text: escaped(String(label).slice(0, 18)), showarrow: false, yanchor, font: { size: 11 } })));
     const chosen = rows.length < board.total ? `${count(rows.length)} of ${count(board.total)} backtests; the` : "The";
@@ -538,7 +542,7 @@ window.whatifReady = (async () => {
   function drawSlice() {
     const axis = mapped[+$("slice-axis").value], metric = byKey[board.objective], rows = trialRows(LINES), layout = mapLayout(axis.name, metric.heading);
     const names = axis.levels.map(escaped);
-    Object.assign(layout.xaxis, { categoryarray: names, ...thinned(names, $("plot-slices").clientWidth - 80) });
+    Object.assign(layout.xaxis, { categoryarray: names, ...thinned(axis.levels, $("plot-slices").clientWidth - 80) });
     const median = cells(axis, null, metric, "median").values[0];
     Plotly.react($("plot-slices"), [
       { ...mark, x: rows.map((i) => escaped(axis.levels[axis.codes[i]])), y: rows.map((i) => metric.values[i]), text: rows.map(pointText) },
