@@ -346,3 +346,23 @@ def test_many_marks_are_thinned_until_a_zoom(ask, make):
         """,
     )
     assert 80 <= got[0] <= 170 < got[1]
+
+
+def test_names_of_200_characters_stay_inside_the_window(ask, make):
+    long = "p" * 200
+    data = make.study(symbols=("A",), failed=0)
+    board = data.ranking.leaderboard.rename(columns={"fast": long})
+    chosen = {**data.series.chosen, long: 5, "text": "x" * 200}
+    data = make.changed(
+        data, ranking={"leaderboard": board, "axes": (long, "slow")}, series={"chosen": chosen}
+    )
+    script = """
+        await new Promise((r) => setTimeout(r, 500));
+        const ends = [...document.querySelectorAll('label, p, h1, h2, h3, b, li')]
+          .filter((one) => !one.closest('nav, .scroll')).map((one) => one.getBoundingClientRect().right);
+        return [document.documentElement.scrollWidth, Math.ceil(Math.max(...ends)), innerWidth];
+        """
+    (width, end, window), console = ask(html.render(data), script, "--window-size=500,844")
+    assert console == []
+    assert width <= window
+    assert end <= window

@@ -1,6 +1,7 @@
 "use strict";
-const DIVERGING = [[0, "#c0504a"], [0.25, "#e3a7a0"], [0.5, "#eceff1"], [0.75, "#94bbe6"], [1, "#2f6fc4"]];
-const SEQUENTIAL = [[0, "#e9eef5"], [0.5, "#7fa9dc"], [1, "#1f4f96"]];
+const diverging = () => dark() ? [[0, "#c25a52"], [0.25, "#74403d"], [0.5, "#262b33"], [0.75, "#2c4c7d"], [1, "#3f78c9"]]
+  : [[0, "#c0504a"], [0.25, "#e3a7a0"], [0.5, "#eceff1"], [0.75, "#94bbe6"], [1, "#2f6fc4"]];
+const sequential = () => (dark() ? [[0, "#232a35"], [0.5, "#37639f"], [1, "#83b4f2"]] : [[0, "#e9eef5"], [0.5, "#7fa9dc"], [1, "#1f4f96"]]);
 const PAGE = 20;
 const SECTIONS = { params: "strategy", execution: "costs", overlays: "rules over the strategy" };
 const at = { study: "", board: null, rows: [], row: -1, sort: null, down: true, page: 0, base: null, shown: null, cell: null, turn: 0 };
@@ -191,7 +192,7 @@ function marks() {
   const found = [];
   for (const [k, text] of [[chosenRow(), "★"], [at.row, "○"]]) {
     if (k < 0 || !okay(k)) continue;
-    found.push({ x: grid.x.codes[k], y: grid.y.codes[k], text, showarrow: false, font: { size: 18, color: "#111" }, xshift: text === "○" ? 8 : -8 });
+    found.push({ x: grid.x.codes[k], y: grid.y.codes[k], text, showarrow: false, font: { size: 18, color: dark() ? "#fff" : "#111" }, xshift: text === "○" ? 8 : -8 });
   }
   return found;
 }
@@ -219,8 +220,8 @@ function map() {
   let [low, high] = [share(0.02), share(0.98)];
   const both = low < 0 && high > 0;
   if (both) { high = Math.max(-low, high); low = -high; }
-  const ticks = (axis, longest) => {
-    const by = Math.ceil(axis.levels.length / 12), kept = axis.levels.map((_, k) => k).filter((k) => k % by === 0);
+  const ticks = (axis, longest, most) => {
+    const by = Math.ceil(axis.levels.length / most), kept = axis.levels.map((_, k) => k).filter((k) => k % by === 0);
     const text = (v) => { const whole = String(v ?? "–"); return inPlot(whole.length > longest ? `${whole.slice(0, longest - 1)}…` : whole); };
     return {
       tickvals: kept, ticktext: kept.map((k) => text(axis.levels[k])),
@@ -231,9 +232,9 @@ function map() {
   const names = y.levels.map((b) => x.levels.map((a) => inPlot(`${x.name} ${a ?? "–"}, ${y.name} ${b ?? "–"}`.slice(0, 160))));
   Plotly.react("map", [{
     type: "heatmap", z, x: x.levels.map((_, k) => k), y: y.levels.map((_, k) => k), zmin: low, zmax: high,
-    colorscale: both ? DIVERGING : SEQUENTIAL, text: names,
+    colorscale: both ? diverging() : sequential(), text: names,
     xgap: gap, ygap: gap, hovertemplate: "%{text}<br>%{z:.4g}<extra></extra>", colorbar: { thickness: 10, outlinewidth: 0 },
-  }], layout({ xaxis: ticks(x, 18), yaxis: ticks(y, 22), showlegend: false, ...marked(), margin: { l: 60, r: 12, t: 10, b: 46 } }), PLOT);
+  }], layout({ xaxis: ticks(x, 18, $("map").clientWidth < 480 && x.levels.length > 6 ? 6 : 12), yaxis: ticks(y, 22, 12), showlegend: false, ...marked(), margin: { l: 60, r: 12, t: 10, b: 46 } }), PLOT);
   $("map").removeAllListeners?.("plotly_click");
   $("map").on("plotly_click", (event) => pickCell(event.points[0].x, event.points[0].y));
 }

@@ -129,11 +129,14 @@ function drawLines(id, lines, revision) {
     const last = lines.length === 1 ? { fill: "tozeroy", fillcolor: "rgba(208,87,79,.2)", line: { color: "#d0574f", width: 1 } } : { line: { color: ink, width: Math.min(1, width) } };
     drawn.push({ ...own, y: at.of(told.drawdown), yaxis: "y2", name: "drawdown %", showlegend: lines.length === 1, hovertemplate: "%{customdata|%d %b %Y %H:%M} UTC<br>%{y:.2f} %<extra></extra>", ...last });
   }
+  // on a phone the names of the two axes stand inside the panes, as labels take the room beside them
+  const narrow = home.clientWidth < 480, said = (text, y, yanchor) => ({ text, x: 0.01, y, xref: "paper", yref: "paper", xanchor: "left", yanchor, showarrow: false, font: { size: 11, color: colour("--muted") } });
   const made = Plotly.react(home, drawn, layout({
     // automatic margins would lay the figure out twice at each move of a slider: a third of its time
-    margin: { l: 72, r: 12, t: 10, b: 40 }, uirevision: revision,
-    yaxis: { domain: [0.3, 1], title: { text: "equity" }, automargin: false },
-    yaxis2: { domain: [0, 0.24], title: { text: "drawdown %" }, automargin: false },
+    margin: { l: narrow ? 56 : 72, r: 12, t: 10, b: 40 }, uirevision: revision,
+    annotations: narrow ? [said("equity", 1, "top"), said("drawdown %", 0.24, "bottom")] : [],
+    yaxis: { domain: [0.3, 1], title: { text: narrow ? "" : "equity" }, automargin: false },
+    yaxis2: { domain: [0, 0.24], title: { text: narrow ? "" : "drawdown %" }, automargin: false },
     xaxis: { anchor: "y2", automargin: false, showgrid: true, zeroline: false, tickangle: 0, ...ticks(clock, home.whatifRange, most()) },
   }), PLOT);
   if (!home.whatifZoomed) {
