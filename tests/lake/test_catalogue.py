@@ -50,6 +50,15 @@ def test_what_is_given_is_set_and_the_rest_stays(lake: LakeLocation) -> None:
     assert (told(lake, "B")["owner"], told(lake, "B")["tags"]) == ("Ada", "big, us")
 
 
+def test_a_tag_that_is_not_there_is_not_taken_away(lake: LakeLocation) -> None:
+    describe(lake, ["A"], tags=["us", "big"])
+    with pytest.raises(LakeError, match="'A' has no tag 'small': its tags are big, us"):
+        describe(lake, ["A"], said={"owner": "Ada"}, untag=["small"])
+    with pytest.raises(LakeError, match="'B' has no tag 'us': it has none"):
+        describe(lake, ["A", "B"], untag=["us"])
+    assert (told(lake, "A")["owner"], told(lake, "A")["tags"]) == ("", "big, us")
+
+
 def test_what_is_said_is_read_and_written_under_one_lock(
     lake: LakeLocation, monkeypatch: pytest.MonkeyPatch
 ) -> None:

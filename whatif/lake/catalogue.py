@@ -144,7 +144,7 @@ def describe(
     ------
     LakeError
         If the lake holds no bars of a symbol, or from the source; a text or tag is too long, or not seen
-        whole; nothing is said.
+        whole; a tag to take away is not there; nothing is said.
     LakeLockedError
         If another process is writing.
     """
@@ -166,6 +166,9 @@ def describe(
         now = {}
         for name in names:
             about = before.get(name, About())
+            if absent := sorted(set(untag) - set(about.tags)):
+                has = f"its tags are {', '.join(about.tags)}" if about.tags else "it has none"
+                raise LakeError(f"{shown(name)} has no tag {', '.join(map(shown, absent))}: {has}")
             own = ({*about.tags, *tags}) - set(untag)
             if len(own) > MOST_TAGS:
                 raise LakeError(f"{name} would have {len(own)} tags, more than {MOST_TAGS}: --untag some")
