@@ -166,6 +166,24 @@ def test_what_a_range_of_another_symbol_lost_stays_gone(spark, lake_home, tmp_pa
 
 
 @pytest.mark.spark
+def test_what_other_files_of_a_range_removed_stays_gone(spark, lake_home, tmp_path: Path) -> None:
+    """Of 14:30 to 14:39 one file replaces 30 to 33, another 35 to 38; 34 went by neither alone."""
+    accepted = replace(SPEC, timeframe="1min", accept=True)
+    ingest([write(tmp_path / "a.csv", *((f"14:3{k}", k + 1) for k in range(10)))], accepted, lake_home)
+    files = [
+        write(tmp_path / "b" / "1.csv", ("14:30", 15), ("14:33", 15)),
+        write(tmp_path / "b" / "2.csv", ("14:35", 15), ("14:38", 15)),
+    ]
+    ingest(files, accepted, lake_home, runner="local", replace_range=True)
+    assert closes(lake_home) == [15.0, 15.0, 15.0, 15.0, 10.0]
+    found = forget(lake_home, source=str(tmp_path / "b"), spark=spark, dry_run=True)
+    assert (found.removed, found.restored, found.lost) == (0, 9, 0)
+    found = forget(lake_home, source="b/1.csv", spark=spark)
+    assert (found.removed, found.restored, found.lost) == (0, 4, 0)
+    assert closes(lake_home) == [1.0, 2.0, 3.0, 4.0, 15.0, 15.0, 10.0]
+
+
+@pytest.mark.spark
 def test_what_an_expired_snapshot_held_is_told(spark, lake_home, tmp_path: Path) -> None:
     for name, *rows in (
         ("a", ("14:30", 2)), ("b", ("14:30", 4), ("14:31", 5)), ("c", ("14:40", 6)), ("d", ("14:41", 7)),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from whatif.lake.deliveries import delivery_id, noted, notes_of
+from whatif.lake.deliveries import delivery_id, instant_of, noted, notes_of
 from whatif.lake.local_tables import tag_locally
 from whatif.lake.lock import writer_lock
 from whatif.lake.tables import BARS
@@ -61,11 +61,16 @@ def tag_pin(spark: SparkSession | None, location: LakeLocation, pin: Pin, tag: s
 
 
 def removed_by(
-    spark: SparkSession, location: LakeLocation, instants: Sequence[datetime]
+    spark: SparkSession,
+    location: LakeLocation,
+    instants: Sequence[datetime],
+    files: Sequence[str] | None = None,
 ) -> tuple[list[DataFrame], int]:
     """Return the bars that deliveries removed from their ranges, and how many cannot be read any more.
 
     Bars that are there again are none of them; of those that went twice, as they were before the last time.
+    Of some `files` it is what lay between their own first and last bar, where other files of the delivery
+    have bars of the same symbol and timeframe too; where none has, all that went.
     """
     known = noted(location)
     names = sorted((n for n in map(delivery_id, instants) if n in known and known[n].removed), reverse=True)
@@ -86,7 +91,25 @@ def removed_by(
             read_pinned(spark, location, Pin(BARS.name, number, table.metadata_location))
             for number in (before, its.snapshot_id)
         )
-        rows = then.join(after.select(*key), key, "left_anti").join(there, key, "left_anti").persist()
+        rows = then.join(after.select(*key), key, "left_anti").join(there, key, "left_anti")
+        rows = (rows if files is None else _of_files(rows, after, instant_of(name), files)).persist()
         there = there.unionByName(rows.select(*key))
         found.append(rows)
     return found, lost
+
+
+def _of_files(rows: DataFrame, after: DataFrame, at: datetime, files: Sequence[str]) -> DataFrame:
+    """Return those of the rows that a delivery removed which went by some of its files."""
+    from pyspark.sql import functions as F  # noqa: N812
+
+    series = ["symbol", "timeframe"]
+    own = F.col("source").isin(list(files))
+    began = F.when(own, F.col("ts"))
+    ranges = after.groupBy(*series).agg(
+        F.min(began).alias("first"),
+        F.max(began).alias("last"),
+        F.max(~own & (F.col("ingested_at") == F.lit(at))).alias("others"),
+    )
+    whole = ~F.col("others") & F.col("first").isNotNull()
+    found = rows.join(ranges, series).where(whole | F.col("ts").between(F.col("first"), F.col("last")))
+    return found.select(*rows.columns)

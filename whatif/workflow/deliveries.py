@@ -269,12 +269,9 @@ def _changes(spark: SparkSession, location: LakeLocation, what: _What) -> tuple[
     key = list(BARS.key)
     pending = now.select(*key, "ingested_at")
     asked = what.at or [row["ingested_at"] for row in pending.select("ingested_at").distinct().collect()]
-    found, lost = removed_by(spark, location, asked if isinstance(asked, list) else [asked])
+    found, lost = removed_by(spark, location, asked if isinstance(asked, list) else [asked], what.files)
     own = F.lit(True) if what.symbol is None else F.col("symbol") == what.symbol
     found = [rows.where(own & ~gone) for rows in found]
-    if what.files is not None:  # other files of a delivery had ranges of their own
-        series = now.select("symbol", "timeframe").distinct()
-        found = [rows.join(series, ["symbol", "timeframe"], "left_semi") for rows in found]
     notes = noted(location)
     while True:
         instants = [row["ingested_at"] for row in pending.select("ingested_at").distinct().collect()]
