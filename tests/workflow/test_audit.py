@@ -20,6 +20,7 @@ from whatif.resolve import resolve_study
 from whatif.sources import IngestSpec
 from whatif.study import Study
 from whatif.workflow import ingest
+from whatif.workflow.ingestion import _check_options
 
 SPEC = IngestSpec(symbol="S", exchange="XNYS", timeframe="1d")
 
@@ -266,6 +267,16 @@ class TestReplaceRange:
         assert ingest([path], SPEC, lake_home, replace_range=True).landed == 5
         with pytest.raises(SourceError, match="--replace-range is for bars that this process writes"):
             ingest([path], SPEC, lake_home, replace_range=True, runner="spark")
+
+
+def test_on_a_catalog_service_the_remedy_is_one_that_works_there() -> None:
+    why = "the lake is in a catalog service"
+    for audit, name in ((True, "--audit"), (False, "--replace-range")):
+        with pytest.raises(
+            SourceError, match=rf"^{name} .*{why}.*whatif bars --check.*whatif forget"
+        ) as told:
+            _check_options(audit, not audit, why, False, local=False)
+        assert "--runner local" not in str(told.value)
 
 
 class TestTags:

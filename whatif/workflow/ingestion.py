@@ -201,7 +201,7 @@ def ingest(
     parts, notes = _parts(paths, spec, location)
     asked = runner_asked() if runner is None else runner
     why = _reason_for_spark(asked, location, parts, spark)
-    _check_options(audit, replace_range, why, dry_run)
+    _check_options(audit, replace_range, why, dry_run, location.local)
     if why:
         try_first(parts, spec.accept)
     # the lock comes first: a second writer is refused at once, not after Spark has started
@@ -408,14 +408,16 @@ def _land(
     )
 
 
-def _check_options(audit: bool, replace_range: bool, why: str, dry_run: bool) -> None:
+def _check_options(audit: bool, replace_range: bool, why: str, dry_run: bool, local: bool) -> None:
     if audit and dry_run:
         raise SourceError("--audit writes to a branch, which --dry-run does not: leave one of them out")
+    remedy = "give --runner local, with up to 12 million rows of a local lake, or leave it out"
+    remedy = (
+        remedy if local else "leave it out, look with 'whatif bars --check', take back by 'whatif forget'"
+    )
     if why and (audit or replace_range):
-        raise SourceError(
-            f"--{'audit' if audit else 'replace-range'} is for bars that this process writes, and Spark "
-            f"would ({why}): give --runner local, with up to 12 million rows of a local lake, or leave it out"
-        )
+        named = f"--{'audit' if audit else 'replace-range'}"
+        raise SourceError(f"{named} is for bars that this process writes, and Spark would ({why}): {remedy}")
 
 
 def _kind(changed: int, replace_range: bool) -> str:
