@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +12,9 @@ import pytest
 
 import whatif
 from whatif.errors import LakeError, SourceError
-from whatif.lake import tag_pin
-from whatif.pins import LakeLocation, adjusted_pin, current_pin, read_arrow, read_bars
+from whatif.lake import BARS, tag_pin
+from whatif.lake.maintenance import maintain
+from whatif.pins import LakeLocation, adjusted_pin, current_pin, open_table, read_arrow, read_bars
 from whatif.resolve import resolve_study
 from whatif.sources import IngestSpec, ingest_actions
 from whatif.study import Study
@@ -204,6 +206,32 @@ def test_bars_as_of_a_snapshot_a_tag_and_a_moment(lake: LakeLocation, tmp_path: 
     stands = resolve_study(study(as_of="before-march"), lake, latest=True)
     assert stands.bars.snapshot_id == first.snapshot_id
     assert any("as_of" in note for note in stands.notes)
+
+
+def test_a_moment_whose_snapshot_has_expired_is_told(
+    lake: LakeLocation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What stood then is not known any more: an older state must not pass for it."""
+    first = current_pin(lake, "bars")
+    tag_pin(None, lake, first, "first")
+    before = pd.Timestamp.now("UTC").isoformat()
+    moments = []
+    for price in (9, 10, 11):
+        line = f"2024-03-08,{price},{price},{price},{price},9"
+        path = write(tmp_path / "S.csv", f"date,open,high,low,close,volume\n{line}\n")
+        ingest([path], IngestSpec(exchange="XNYS", accept=True), lake)
+        moments.append(pd.Timestamp.now("UTC").isoformat())
+    maintain(lake, (BARS,), 0, 1, timedelta(0), daily=False)
+    kept = {one.snapshot_id for one in open_table(lake, "bars").metadata.snapshots}
+    assert first.snapshot_id in kept
+    assert len(kept) == 2
+    exact = resolve_study(study(as_of=before), lake)
+    assert exact.bars.snapshot_id == first.snapshot_id
+    assert not any("as_of" in note for note in exact.notes)
+    for moment, said in ((moments[0], "before 1 delivery that"), (moments[1], "before 2 deliveries that")):
+        older = resolve_study(study(as_of=moment), lake)
+        assert older.bars.snapshot_id == first.snapshot_id
+        assert any(said in note for note in older.notes)
 
 
 @pytest.mark.parametrize(

@@ -210,7 +210,10 @@ def test_a_study_reads_joined_bars_and_its_results_have_another_key(
 ) -> None:
     plain, joined = (resolve_study(study(renames=mode), lake) for mode in ("none", "follow"))
     assert read_bars(joined.bars, "META", "1d").close.tolist() == OWN
-    assert sum(joined.window_bars.values()) == 11  # not the 14 rows of these names
+    assert sum(joined.window_bars.values()) == 11  # not the 16 rows of these names
+    told = [note for note in joined.notes if "left out" in note]
+    assert [note.partition(" are left out")[0] for note in told] == ["3 bars under FB", "2 bars under META"]
+    assert not any("left out" in note for note in plain.notes)
     assert plain.data_digest != joined.data_digest
     assert plain.identity != joined.identity
     assert resolve_study(study(), lake).identity == plain.identity

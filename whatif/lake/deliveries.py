@@ -15,6 +15,7 @@ from whatif.errors import LakeError, nearest
 from whatif.lake.tables import DELIVERIES
 from whatif.pins import (
     LakeLocation,
+    Pin,
     all_of,
     batches,
     current_pin,
@@ -131,6 +132,32 @@ def noted(location: LakeLocation) -> dict[str, DeliveryNote]:
         said = notes_of(open_table(location, "bars").metadata.snapshots).values()
         found |= {note.delivery: note for note in said}
     return found
+
+
+def expired_since(location: LakeLocation, pin: Pin, until: datetime) -> list[DeliveryNote]:
+    """Return the deliveries that changed bars after a pinned snapshot, and whose own snapshots have expired.
+
+    Parameters
+    ----------
+    location : LakeLocation
+        Where the lake is.
+    pin : Pin
+        Of bars.
+    until : datetime
+        The latest that counts, tz-aware.
+    """
+    pinned = open_table(location, pin.table).snapshot_by_id(pin.snapshot_id)
+    if pinned is None or not has_rows(location, DELIVERIES.name):
+        return []
+    since = datetime.fromtimestamp(pinned.timestamp_ms / 1000, UTC)
+    names = [each.name for each in fields(DeliveryNote)]
+    notes = [
+        DeliveryNote(**row)
+        for row in read_arrow(current_pin(location, DELIVERIES.name), names).to_pylist()
+        if row["landed"] or row["corrected"] or row["removed"]
+    ]
+    found = [note for note in notes if since < instant_of(note.delivery) <= until]
+    return sorted(found, key=lambda note: note.delivery)
 
 
 def instant_of(delivery: str) -> datetime:

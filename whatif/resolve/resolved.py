@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pyarrow as pa
 
 from whatif.domain import Periods, timeframe_us
@@ -19,19 +21,23 @@ from whatif.features import (
     features_needs,
     pin_news,
 )
-from whatif.lake import QUALITY_RULES, check_quality, tag_pin
+from whatif.lake import QUALITY_RULES, check_quality, expired_since, tag_pin
 from whatif.pins import (
     LakeLocation,
     Pin,
     adjusted_pin,
+    all_of,
     at_most,
+    batches,
     current_pin,
     has_rows,
     moment_of,
     of_timeframe,
+    one_of,
     open_table,
     pin_at,
     renamed_pin,
+    symbol_names,
     symbol_rows,
     tagged_pin,
     time_of_ms,
@@ -283,6 +289,7 @@ def resolve_study(
         notes=(
             *(text for _, text in made.values()),
             *([behind] if behind else []),
+            *_left_out(bars, checked),
             *_news_notes(asked, timeline, location, news),
         ),
         news=news,
@@ -316,6 +323,7 @@ def _pinned_bars(study: Study, location: LakeLocation, latest: bool) -> tuple[Pi
         bars, behind = pin_at(location, "bars", data.as_of), ""
         if latest:
             behind = f"data.as_of {data.as_of} stands: --latest takes no newer bars"
+        behind = _not_kept(location, bars, data.as_of) or behind
     else:
         bars = current_pin(location, "bars") if latest or tagged is None else tagged
         behind = "" if latest or tagged is None else _changed_since(location, bars)
@@ -323,6 +331,48 @@ def _pinned_bars(study: Study, location: LakeLocation, latest: bool) -> tuple[Pi
     of_first = "" if latest else tag
     bars = adjusted_pin(location, bars, data.adjust, of_first, known)
     return renamed_pin(location, bars, data.renames, of_first, known), behind
+
+
+def _not_kept(location: LakeLocation, bars: Pin, as_of: str) -> str:
+    """Return what to say if bars of a moment are read as they stood before it; "" if they are not."""
+    moment = moment_of(as_of)
+    if moment is None:  # a tag, or a snapshot's number
+        return ""
+    gone = expired_since(location, bars, moment)
+    if not gone:
+        return ""
+    count = "1 delivery" if len(gone) == 1 else f"{len(gone):,} deliveries"
+    which = gone[0].delivery if len(gone) == 1 else f"{gone[0].delivery} to {gone[-1].delivery}"
+    return (
+        f"data.as_of {as_of} reads bars as they stood before {count} that came by then, {which}: their "
+        "snapshots have expired (of older days and months the last one is kept); name a moment before them, "
+        "or a tag, to read what was there"
+    )
+
+
+def _left_out(bars: Pin, checked: Checked) -> list[str]:
+    """Return how many bars of the study's time stand under a name that none of its symbols had then."""
+    if bars.renames is None:
+        return []
+    asked, timeline = checked.study.data, checked.timeline
+    names = symbol_names(bars, tuple(dict.fromkeys((*asked.symbols, *sorted(checked.named)))))
+    dated = sorted({one.ticker for one in names.held if not one.plain})
+    if not dated:
+        return []
+    between = all_of(one_of("symbol", dated), within("ts", timeline.start_us, timeline.end_us))
+    counts: Counter[str] = Counter()
+    for batch in batches(bars, ("symbol", "session"), between):
+        counts.update(batch["symbol"].to_pylist())
+        for one in names.held:
+            own = batch["symbol"].to_numpy(zero_copy_only=False) == one.ticker
+            days = np.asarray(batch["session"].to_numpy(zero_copy_only=False), dtype="datetime64[D]")
+            counts[one.ticker] -= int((own & one.holds(days)).sum())
+    return [
+        f"{count:,} bars under {ticker} are left out: on their dates the map of names has it for none of "
+        "the study's symbols (renames: none takes bars by their names alone)"
+        for ticker, count in sorted(counts.items())
+        if count > 0
+    ]
 
 
 def _check_positive(bars: Pin, symbols: Sequence[str], *terms: BooleanExpression) -> None:
