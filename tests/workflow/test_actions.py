@@ -85,6 +85,62 @@ def test_the_same_actions_twice_add_nothing_and_others_correct(lake: LakeLocatio
     assert frame["close"][0] == pytest.approx(693.0 / 6.5, rel=1e-12)
 
 
+@pytest.mark.parametrize(
+    ("closes", "actions", "adjusted", "noted"),
+    [
+        # ten old shares are one new
+        ([10.0, 10.0, 100.0, 101.0], "S,2024-03-06,split,1:10\n", [100.0, 100.0, 100.0, 101.0], "1:10"),
+        ([10.0, 10.0, 100.0, 101.0], "S,2024-03-06,split,1-for-10\n", [100.0, 100.0, 100.0, 101.0], "1:10"),
+        ([25.0, 25.0, 10.0, 10.0], "S,2024-03-06,split,5:2\n", [10.0] * 4, "5:2"),
+        # 14 of 700 is cash for a share before the split
+        ([700.0, 700.0, 100.0, 100.0], "S,2024-03-06,split,7\nS,2024-03-06,dividend,14\n",
+         [98.0, 98.0, 100.0, 100.0], "7:1"),
+        # Saturday 9 March: the session before is the last with more shares to come
+        ([700.0] * 5 + [100.0], "S,2024-03-09,split,7\n", [100.0] * 6, "7:1"),
+    ],
+)  # fmt: skip
+def test_splits_of_every_kind_and_the_jump_that_shows_them(
+    lake_home: LakeLocation,
+    tmp_path: Path,
+    closes: list[float],
+    actions: str,
+    adjusted: list[float],
+    noted: str,
+) -> None:  # fmt: skip
+    report = ingest([days(tmp_path, closes)], IngestSpec(exchange="XNYS"), lake_home)
+    assert any(f"overnight, as after a split of {noted}; prices are not" in note for note in report.notes)
+    ingest_actions([write(tmp_path / "a.csv", f"symbol,date,kind,value\n{actions}")], lake_home)
+    frame = whatif.read_bars("S", timeframe="1d", location=lake_home, adjust="all")
+    assert frame["close"].tolist() == pytest.approx(adjusted, rel=1e-12)
+
+
+def test_a_jump_that_is_like_no_split_names_none(lake_home: LakeLocation, tmp_path: Path) -> None:
+    # 2.21 lies between 2:1 and 5:2, further from both than a tenth
+    report = ingest([days(tmp_path, [22.1, 10.0])], IngestSpec(exchange="XNYS"), lake_home)
+    assert any("a factor of 2.21 overnight; prices are not adjusted" in note for note in report.notes)
+
+
+@pytest.mark.parametrize("value", ["12", "10"])
+def test_a_dividend_as_large_as_the_price_is_not_left_out_in_silence(
+    lake_home: LakeLocation, tmp_path: Path, value: str
+) -> None:
+    ingest([days(tmp_path, [10.0] * 4)], IngestSpec(exchange="XNYS"), lake_home)
+    ingest_actions(
+        [write(tmp_path / "a.csv", f"symbol,date,kind,value\nS,2024-03-06,dividend,{value}\n")], lake_home
+    )
+    words = f"S: the dividend of {value} a share on 2024-03-06 is not below the close before it, 10,"
+    with pytest.raises(LakeError, match=words):
+        whatif.read_bars("S", timeframe="1d", location=lake_home, adjust="all")
+    frame = whatif.read_bars("S", timeframe="1d", location=lake_home, adjust="splits")
+    assert frame["close"].tolist() == [10.0] * 4
+
+
+def test_actions_of_a_symbol_without_bars_are_told(lake: LakeLocation, tmp_path: Path) -> None:
+    text = "symbol,date,kind,value\nZZ,2024-03-06,split,2\nS,2024-03-07,dividend,1\n"
+    report = ingest_actions([write(tmp_path / "z.csv", text)], lake)
+    assert report.notes == ("the lake has no bars of ZZ: actions count once there are some under that name",)
+
+
 @pytest.mark.parametrize("name", ["aapl", "aig", "bac", "goog", "ibm", "spy"])
 def test_total_returns_are_those_of_lean_s_factors(
     lake_home: LakeLocation, data_dir: Path, name: str

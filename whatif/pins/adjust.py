@@ -10,11 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Any
 
 import numpy as np
 
+from whatif.calendars import EPOCH
 from whatif.domain import Bars
+from whatif.errors import LakeError
 from whatif.typing import FloatArray, IntArray
 
 SPLIT, DIVIDEND = "split", "dividend"
@@ -53,12 +56,14 @@ class Scale:
 
 
 def make_scale(
-    actions: Sequence[Mapping[str, Any]], mode: str, close_before: Callable[[int], float | None]
+    symbol: str, actions: Sequence[Mapping[str, Any]], mode: str, close_before: Callable[[int], float | None]
 ) -> Scale:
     """Return the scale of one symbol.
 
     Parameters
     ----------
+    symbol : str
+        Its name.
     actions : sequence of mapping
         `ex_date` (days since 1970-01-01), `kind`, `value` (new shares for one, or cash a share) and `factor`
         (NaN or None where unknown) of each.
@@ -67,6 +72,11 @@ def make_scale(
     close_before : callable
         Day → close of the last bar before it, as traded; None if there is none. Asked for dividends without
         a factor.
+
+    Raises
+    ------
+    LakeError
+        If a dividend is as large as the close before it, so that no factor adjusts for it.
     """
     steps: list[tuple[int, float, float]] = []
     for action in sorted(actions, key=lambda action: (action["ex_date"], action["kind"])):
@@ -76,7 +86,14 @@ def make_scale(
         elif mode == "all":
             if factor is None or not np.isfinite(factor):
                 close = close_before(day)
-                factor = 1.0 if close is None or not close > value else 1.0 - value / close
+                if close is not None and not close > value:
+                    on = EPOCH + timedelta(days=day)
+                    raise LakeError(
+                        f"{symbol}: the dividend of {value:g} a share on {on} is not "
+                        f"below the close before it, {close:g}, so that no factor adjusts for it: correct it "
+                        "by whatif ingest-actions, or adjust for splits alone"
+                    )
+                factor = 1.0 if close is None else 1.0 - value / close
             steps.append((day, float(factor), 1.0))
     days = np.array([day for day, _, _ in steps], dtype=np.int64)
     price = np.append(np.cumprod([p for _, p, _ in steps][::-1])[::-1], 1.0)

@@ -345,7 +345,7 @@ def scales_of(pin: Pin, symbols: Sequence[str], timeframe: str, hours: str = "re
             {**row, "ex_date": (row["ex_date"] - EPOCH).days} for row in names.actions_of(symbol, rows)
         ]
         close_before = _CloseBefore(pin, symbol, timeframe, hours)
-        found[symbol] = make_scale(actions, pin.adjustment.mode, close_before)
+        found[symbol] = make_scale(symbol, actions, pin.adjustment.mode, close_before)
     return found
 
 

@@ -55,7 +55,7 @@ _OF_DIVIDENDS = ("ex dividend date",)
 _FILE = re.compile(r"(?i)(?:daily_adjusted|dividends?|splits?)_(?P<symbol>[^_].*)")
 """How files are named that Alpha Vantage's answers are saved to."""
 
-_RATIO = re.compile(r"(?P<new>\d+(?:\.\d+)?)\s*(?:[:/]|for|to)\s*(?P<old>\d+(?:\.\d+)?)", re.IGNORECASE)
+_RATIO = re.compile(r"(?P<new>\d+(?:\.\d+)?)[\s-]*(?:[:/]|for|to)[\s-]*(?P<old>\d+(?:\.\d+)?)", re.IGNORECASE)
 _LEAN = re.compile(r"\d{8},[\d.eE+-]+,[\d.eE+-]+(,[\d.eE+-]*)?\s*")
 _MAP = re.compile(r"\d{8},[^,]*(,[^,]*){0,2}")
 _NOW = date(2050, 12, 31)
@@ -289,6 +289,10 @@ def _of_other_dates(location: LakeLocation, actions: Sequence[Mapping[str, Any]]
                 f"{row['symbol']}: the lake's bars are of {first} to {last}, and its {len(own):,} actions of "
                 f"{min(own)} to {max(own)}, none of which lies between: they {effect}; is it the right file?"
             )
+    unknown = sorted(set(days) - {row["symbol"] for row in held})
+    if unknown:
+        many = f"{len(unknown):,} of their symbols, first {unknown[0]}" if len(unknown) > 1 else unknown[0]
+        yield f"the lake has no bars of {many}: actions count once there are some under that name"
     yield from apart[:_MAX_NOTES]
     if len(apart) > _MAX_NOTES:
         yield f"… and {len(apart) - _MAX_NOTES:,} more symbols of that kind"

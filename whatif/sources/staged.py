@@ -16,6 +16,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from fractions import Fraction
 from hashlib import sha256
 from pathlib import PurePath
 from typing import Any, Self, TypeAlias
@@ -46,6 +47,9 @@ COMPARED = (
 
 FACTOR = 1.8
 """Ratio of a close and the next session's open from which on it is noted: 2 for 1, with a day's move."""
+
+_LIKE_A_SPLIT = 0.1
+"""Share by which a jump may differ from a split's ratio, by a day's move."""
 
 DAYS_APART = 7
 """Sessions further apart than this are no neighbours: prices may have moved."""
@@ -144,6 +148,16 @@ class PriceJump:
     def factor(self) -> float:
         """Return the larger price over the smaller."""
         return max(self.close / self.open, self.open / self.close)
+
+    @property
+    def ratio(self) -> str:
+        """Return the split that it looks like, new shares for old, as 7:1 or 1:10; "" if it is like none."""
+        near = [Fraction(round(self.factor * k), k) for k in (1, 2)]
+        found = next((one for one in near if abs(self.factor / one - 1) < _LIKE_A_SPLIT), None)
+        if found is None:
+            return ""
+        new, old = found.numerator, found.denominator
+        return f"{new}:{old}" if self.close > self.open else f"{old}:{new}"
 
 
 @dataclass(frozen=True)
@@ -296,8 +310,9 @@ def _unadjusted(staged: StagedDelivery) -> tuple[str, ...]:
     found = staged.jumps(MAX_NOTES + 1)
     notes = [
         f"{jump.symbol}: the close {jump.close:g} of {jump.last} is followed by the open "
-        f"{jump.open:g} of {jump.session}, a factor of {jump.factor:.3g} overnight; prices are not "
-        "adjusted for splits, it seems"
+        f"{jump.open:g} of {jump.session}, a factor of {jump.factor:.3g} overnight"
+        + (f", as after a split of {jump.ratio}" if jump.ratio else "")
+        + "; prices are not adjusted for splits, it seems"
         for jump in found[:MAX_NOTES]
     ]
     return (*notes, "… and further jumps of that kind") if len(found) > MAX_NOTES else tuple(notes)
