@@ -29,6 +29,7 @@ from whatif.pins import (
     hinted_version,
     load_table,
     metadata_path,
+    moved_from,
     newest_whole,
     open_table,
     snapshot_damage,
@@ -235,6 +236,9 @@ def _clock_findings(folder: Path, opened: StaticTable) -> Iterator[Finding]:
 def _file_findings(location: LakeLocation, folder: Path, opened: StaticTable) -> Iterator[Finding]:
     name, snapshot = folder.name, opened.current_snapshot()
     if snapshot is None:
+        return
+    if old := moved_from(opened.metadata):
+        yield Finding(name, old, "nothing is lost, and nothing is to be rebuilt", None)
         return
     damage = list(snapshot_damage(opened.io, snapshot))
     if not damage:

@@ -26,7 +26,15 @@ if TYPE_CHECKING:
         tagged_pin,
         written_at,
     )
-    from whatif.pins.damage import Damage, described, newest_whole, planned, reading, snapshot_damage
+    from whatif.pins.damage import (
+        Damage,
+        described,
+        moved_from,
+        newest_whole,
+        planned,
+        reading,
+        snapshot_damage,
+    )
     from whatif.pins.filters import (
         all_of,
         at_most,
@@ -85,7 +93,7 @@ else:
             "arrow_types": "schema_of type_of",
             "current": "EXTENDS adjusted_pin current_pin find_pin has_rows may_hold moment_of open_table "
             "pin_at renamed_pin table_exists table_names tagged_pin written_at",
-            "damage": "Damage described newest_whole planned reading snapshot_damage",
+            "damage": "Damage described moved_from newest_whole planned reading snapshot_damage",
             "filters": "all_of at_most bars_filter equal everything of_timeframe one_of starts_with within",
             "groups": "runs_of symbols_of",
             "in_order": "held_symbols parts_in_order",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from whatif.errors import LakeDamagedError, LakeError, WhatIfError
@@ -127,10 +128,27 @@ def newest_whole(metadata: TableMetadata, io: FileIO, before: Snapshot) -> Snaps
     return None
 
 
+def moved_from(metadata: TableMetadata) -> str:
+    """Say that a local table's own folder is not where it was written, and what to do; "" where it is.
+
+    Iceberg names files by whole paths, so a lake that is moved finds none of them: nothing of it is damaged.
+    """
+    place = metadata.location
+    folder = Path(place.removeprefix("file://").removeprefix("file:"))
+    if ("://" in place and not place.startswith("file://")) or not folder.is_absolute() or folder.exists():
+        return ""
+    return (
+        f"its files are named below {folder}, which is not there: the lake was moved. Move it back, or link "
+        "the old home to where it is now (ln -s NEW OLD)"
+    )
+
+
 def damaged(
     table: str, metadata: TableMetadata, io: FileIO, snapshot: Snapshot | None, damage: Damage
 ) -> LakeDamagedError:
     """Return the error that names a damaged file of a snapshot and the newest older one that does without."""
+    if old := moved_from(metadata):
+        return LakeDamagedError(f"table {table} cannot be read: {old}")
     whole = None if snapshot is None else newest_whole(metadata, io, snapshot)
     text = f"table {table} is damaged: {damage.file} {damage.fault}; "
     if whole is None:
