@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import sys
 
 import pytest
 from rich.console import Console
@@ -25,8 +26,10 @@ def test_a_script_is_told_on_standard_error(capsys, make) -> None:
 
 def test_a_notebook_is_told_of_progress_alone_and_in_plain_text(monkeypatch, capsys, make) -> None:
     monkeypatch.setattr("rich.console._is_jupyter", lambda: True)
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)  # as a kernel's may say
     own = console_of(None, quiet=False)
     monkeypatch.undo()
+    assert not own.is_terminal
     own.print("round 1")
     print_result(make.study(), own, verbose=False)
     assert capsys.readouterr() == ("round 1\n", "")

@@ -20,7 +20,9 @@ class OwnConsole(Console):
     def __init__(self) -> None:
         self.notebook = Console().is_jupyter
         file, width = (sys.stdout, 100) if self.notebook else (sys.stderr, None)
-        super().__init__(file=file, width=width, force_jupyter=False)
+        # a kernel's output may call itself a terminal, and would be flooded by a bar that moves
+        terminal = False if self.notebook else None
+        super().__init__(file=file, width=width, force_jupyter=False, force_terminal=terminal)
 
 
 def console_of(given: Console | None, quiet: bool) -> Console | None:
