@@ -31,8 +31,8 @@ function metric(about, name, value) {
   if (value === null || value === undefined) return "–";
   const kind = about[name] && about[name].kind;
   if (kind === "flag") return value ? "yes" : "no";
-  if (kind === "fraction") return (100 * value).toFixed(1).replace("-", "−");
-  return kind === "money" && !Number.isInteger(value) ? number(Math.round(value * 100) / 100) : number(value);
+  if (kind === "fraction") return (Math.round(1000 * value) / 10 + 0).toFixed(1).replace("-", "−"); // + 0: no sign before a zero
+  return kind === "money" && !Number.isInteger(value) ? number(Math.round(value * 100) / 100 + 0) : number(value);
 }
 /* one metric less another; a flag has no difference */
 function difference(about, name, before, after) {
