@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from sqlalchemy.engine import make_url
 
 from whatif.domain import METRIC_KEYS
 from whatif.pins import LakeLocation, Pin
@@ -204,6 +205,28 @@ def test_where_mlflow_has_to_be_asked(
         assert not logs_without_mlflow(lake_home)
     shipped.unlink()
     assert not logs_without_mlflow(lake_home)
+
+
+@pytest.mark.parametrize("name", ["a#b", "50%20 off", "why?"])
+def test_signs_of_a_uri_in_the_home_s_name(mlflow_home: LakeLocation, tmp_path: Path, name: str) -> None:
+    """The run is in the home's own file, where MLflow finds it, and no other file is made."""
+    home = tmp_path / "homes" / name
+    home.parent.mkdir()
+    shutil.copytree(mlflow_home.home, home)
+    location = replace(mlflow_home, home=home)
+    tracked = start_study_run(location, "s", "d", {})
+    assert isinstance(tracked.client, FileClient)
+    with closing(sqlite3.connect(home / "mlflow.db")) as opened:
+        assert opened.execute("SELECT run_uuid FROM runs").fetchall() == [(tracked.run_id,)]
+    assert list(home.parent.iterdir()) == [home]
+    assert client_of(tracked.uri).get_run(tracked.run_id).info.run_name == "s"
+
+
+def test_a_uri_s_file_is_the_one_that_mlflow_opens() -> None:
+    for path in ("/tmp/a%20b/x.db", "/tmp/a#b/x.db", "x.db"):
+        assert str(run.file_of(f"sqlite:///{path}", "sqlite")) == make_url(f"sqlite:///{path}").database
+    for uri in ("sqlite:////tmp/x.db?timeout=3", "sqlite://host/x.db", "postgresql://h/x"):
+        assert run.file_of(uri, "sqlite") is None
 
 
 CODE = """

@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import math
 import os
+import re
 import shutil
 import sys
 import time
@@ -18,7 +19,7 @@ from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, unquote, urlsplit
 from urllib.request import url2pathname
 from uuid import uuid4
 
@@ -76,17 +77,22 @@ class TrackedRun:
 
 def tracking_uri(location: LakeLocation) -> str:
     """Return `MLFLOW_TRACKING_URI`, or a SQLite file in the lake's home."""
-    given = os.environ.get("MLFLOW_TRACKING_URI")
-    return given or f"sqlite:///{location.home / 'mlflow.db'}"
+    return os.environ.get("MLFLOW_TRACKING_URI") or _uri_of(location.home / "mlflow.db")
+
+
+def _uri_of(file: Path) -> str:
+    """Return the URI of a data base of SQLite; what SQLAlchemy reads otherwise is written by its code."""
+    return f"sqlite:///{re.sub('[%?]', lambda sign: quote(sign[0]), str(file))}"
 
 
 def file_of(uri: str, scheme: str) -> Path | None:
     """Return the path that a URI of a scheme names on this machine; None for others."""
+    if scheme == "sqlite":  # three slashes, then a path that may begin with a fourth; a # is a sign of it
+        given, _, path = uri.partition(":///")
+        return Path(unquote(path)) if given == scheme and "?" not in path else None
     parts = urlsplit(uri)
     if parts.scheme != scheme or parts.netloc or parts.query:
         return None
-    if scheme == "sqlite":  # three slashes, then a path that may begin with a fourth
-        return Path(parts.path[1:])
     return Path(url2pathname(parts.path))
 
 
@@ -467,7 +473,7 @@ def make_data_base(file: Path) -> None:
     from mlflow import MlflowClient
 
     _hush()
-    store: Any = MlflowClient(tracking_uri=f"sqlite:///{file}")._tracking_client.store
+    store: Any = MlflowClient(tracking_uri=_uri_of(file))._tracking_client.store
     store.engine.dispose()
 
 
