@@ -227,6 +227,15 @@ def test_a_study_reads_joined_bars_and_its_results_have_another_key(
     assert read_bars(after.bars, "META", "1d").close.tolist() == [*OWN[:5], 55, *OWN[6:]]
 
 
+def test_bars_of_other_lengths_are_not_among_those_left_out(lake: LakeLocation, tmp_path: Path) -> None:
+    rows = [f"2022-06-10 09:{minute}-04:00,FB,99,99,99,99,7" for minute in range(30, 50)]
+    header = "ts,symbol,open,high,low,close,volume"
+    minutes = write(tmp_path / "minutes.csv", "\n".join([header, *rows]) + "\n")
+    ingest([minutes], IngestSpec(exchange="XNYS", timeframe="1min"), lake)
+    told = [note for note in resolve_study(study(renames="follow"), lake).notes if "left out" in note]
+    assert [note.partition(" are left out")[0] for note in told] == ["3 bars under FB", "2 bars under META"]
+
+
 def test_studies_of_former_names_are_refused(lake: LakeLocation) -> None:
     with pytest.raises(LakeError, match="was called"):
         resolve_study(study(renames="follow", symbols=["META", "FB"]), lake)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
@@ -26,14 +26,13 @@ from whatif.pins import (
     LakeLocation,
     Pin,
     adjusted_pin,
-    all_of,
     at_most,
+    bars_filter,
     batches,
     current_pin,
     has_rows,
     moment_of,
     of_timeframe,
-    one_of,
     open_table,
     pin_at,
     renamed_pin,
@@ -289,7 +288,7 @@ def resolve_study(
         notes=(
             *(text for _, text in made.values()),
             *([behind] if behind else []),
-            *_left_out(bars, checked),
+            *_left_out(bars, checked, slices.values()),
             *_news_notes(asked, timeline, location, news),
         ),
         news=news,
@@ -350,23 +349,25 @@ def _not_kept(location: LakeLocation, bars: Pin, as_of: str) -> str:
     )
 
 
-def _left_out(bars: Pin, checked: Checked) -> list[str]:
-    """Return how many bars of the study's time stand under a name that none of its symbols had then."""
+def _left_out(bars: Pin, checked: Checked, parts: Iterable[BarSlice]) -> list[str]:
+    """Return how many bars of slices stand under a name that none of the study's symbols had then."""
     if bars.renames is None:
         return []
-    asked, timeline = checked.study.data, checked.timeline
-    names = symbol_names(bars, tuple(dict.fromkeys((*asked.symbols, *sorted(checked.named)))))
+    symbols = (*checked.study.data.symbols, *sorted(checked.named))
+    names = symbol_names(bars, tuple(dict.fromkeys(symbols)))
     dated = sorted({one.ticker for one in names.held if not one.plain})
     if not dated:
         return []
-    between = all_of(one_of("symbol", dated), within("ts", timeline.start_us, timeline.end_us))
     counts: Counter[str] = Counter()
-    for batch in batches(bars, ("symbol", "session"), between):
-        counts.update(batch["symbol"].to_pylist())
-        for one in names.held:
-            own = batch["symbol"].to_numpy(zero_copy_only=False) == one.ticker
+    for part in {one.source_timeframe: one for one in parts}.values():
+        read = bars_filter(dated, part.source_timeframe, part.start_us, part.end_us, part.hours)
+        for batch in batches(bars, ("symbol", "session"), read):
+            symbol = batch["symbol"].to_numpy(zero_copy_only=False)
             days = np.asarray(batch["session"].to_numpy(zero_copy_only=False), dtype="datetime64[D]")
-            counts[one.ticker] -= int((own & one.holds(days)).sum())
+            for ticker in dated:
+                own = symbol == ticker
+                held = [one.holds(days) for one in names.held if one.ticker == ticker]
+                counts[ticker] += int((own & ~np.any(held, axis=0)).sum())
     return [
         f"{count:,} bars under {ticker} are left out: on their dates the map of names has it for none of "
         "the study's symbols (renames: none takes bars by their names alone)"
