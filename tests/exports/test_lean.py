@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import py_compile
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -118,13 +119,15 @@ def test_an_algorithm_says_what_the_study_says(tmp_path) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "sma(7)", "ema(high, 6)", "smma(5)", "roc(4)", "highest(9)", "lowest(low, 3)", "stddev(8)", "rsi(6)",
-        "macd(3, 7)", "macd_signal(3, 7, 4)", "bollinger_top(6, 1.5)", "bollinger_bottom(6, 2.0)",
-        "crossover(sma(3), ema(5))", "(close - sma(4)) / stddev(4)", "-volume * 2 + 1", "ema(macd(3, 7), 4)",
+        "sma(7)", "ema(high, 6)", "smma(5)", "roc(4)", "roc(volume, 2)", "highest(9)", "lowest(low, 3)",
+        "stddev(8)", "rsi(6)", "macd(3, 7)", "macd_signal(3, 7, 4)", "bollinger_top(6, 1.5)",
+        "bollinger_bottom(6, 2.0)", "crossover(sma(3), ema(5))", "(close - sma(4)) / stddev(4)",
+        "-volume * 2 + 1", "ema(macd(3, 7), 4)",
     ],
 )  # fmt: skip
 def test_series_are_those_of_whatif(text) -> None:
     bars = random_bars(3, 120, Shape(flat=0.2, repeat=0.2))
+    bars = replace(bars, volume=np.where(np.arange(120) % 7 == 3, 0.0, bars.volume))
     lines = Lines()
     name = lines.add(parse(text).node)
     names: dict = {"__name__": "lines"}

@@ -282,7 +282,8 @@ def lowest(values, period):
     return min(window) if len(window) == period and not any(map(math.isnan, window)) else math.nan""",
     "roc": """\
 def roc(values, period):
-    return (values[-1] - values[-1 - period]) / values[-1 - period] if len(values) > period else math.nan""",
+    before = values[-1 - period] if len(values) > period else 0.0
+    return (values[-1] - before) / before if before else math.nan""",
     "stddev": """\
 def stddev(values, period):
     difference = sma([one**2.0 for one in values[-period:]], period) - sma(values, period) ** 2.0
