@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
@@ -227,11 +228,21 @@ def publish(
     if bool(paths) == bool(symbols):
         raise SourceError("name files, or --symbols of the lake, and not both")
     to = make_source(kind, parse_options(options or ()))
-    texts = {"symbol": symbol, "exchange": exchange, "timezone": timezone, "timeframe": timeframe}
-    given: dict[str, Any] = {name: value for name, value in texts.items() if value is not None}
-    here, of = LakeLocation.from_environment(), _listed(symbols)
-    bars = bars_of_files(paths, IngestSpec(**given)) if paths else bars_of_lake(here, of, timeframe)
+    of_files, refused = _given(symbol=symbol, exchange=exchange, timezone=timezone), Counter[str]()
+    if paths:
+        bars = bars_of_files(paths, IngestSpec(**of_files, **_given(timeframe=timeframe)), refused)
+    elif of_files:
+        raise SourceError(
+            f"--{next(iter(of_files))} is for files, and the lake's bars have theirs: leave it out"
+        )
+    else:
+        bars = bars_of_lake(LakeLocation.from_environment(), _listed(symbols), timeframe)
     say(Console(), f"{to.publish(bars):,} bars were put into {target}")
+    if refused:
+        rules = ", ".join(f"{count:,} {rule}" for rule, count in refused.most_common())
+        say(
+            Console(), f"left out, rows that break a rule: {rules}; 'whatif ingest FILE --dry-run' shows them"
+        )
 
 
 def ingest_news(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+from collections import Counter
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -282,8 +283,19 @@ _PUBLISHED = (
 """Columns of bars that are published: see `Source.publish`."""
 
 
-def bars_of_files(paths: Sequence[str | Path], spec: IngestSpec) -> Iterator[pa.RecordBatch]:
+def bars_of_files(
+    paths: Sequence[str | Path], spec: IngestSpec, refused: Counter[str]
+) -> Iterator[pa.RecordBatch]:
     """Yield the bars of files, those that break no rule, for `Source.publish`.
+
+    Parameters
+    ----------
+    paths : sequence of str or Path
+        The files.
+    spec : IngestSpec
+        What the user says about them.
+    refused : Counter of str
+        Rows that are left out, by the rule that they break, are counted here as they are read.
 
     Raises
     ------
@@ -292,6 +304,7 @@ def bars_of_files(paths: Sequence[str | Path], spec: IngestSpec) -> Iterator[pa.
     """
     for part in file_parts(paths, spec)[0]:
         for batch in read_part(part):
+            refused.update(batch["rule"].drop_null().to_pylist())
             yield spelled(batch.filter(pc.equal(batch["kind"], "bar")))
 
 
