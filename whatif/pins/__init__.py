@@ -47,7 +47,7 @@ if TYPE_CHECKING:
         within,
     )
     from whatif.pins.groups import runs_of, symbols_of
-    from whatif.pins.in_order import held_symbols, parts_in_order
+    from whatif.pins.in_order import PART_ROWS, held_symbols, parts_in_order
     from whatif.pins.integrity import (
         CHECKSUM_CHUNK,
         CHECKSUM_HEADER,
@@ -96,7 +96,7 @@ else:
             "damage": "Damage described moved_from newest_whole planned reading snapshot_damage",
             "filters": "all_of at_most bars_filter equal everything of_timeframe one_of starts_with within",
             "groups": "runs_of symbols_of",
-            "in_order": "held_symbols parts_in_order",
+            "in_order": "PART_ROWS held_symbols parts_in_order",
             "integrity": "CHECKSUM_CHUNK CHECKSUM_HEADER checksum_file checksums local_path",
             "location": "LakeLocation catalog_properties",
             "metadata": "HINT has_data hinted_version hints_in load_table metadata_path newest_metadata "

@@ -19,6 +19,9 @@ from whatif.pins.read import reader_of, scan
 if TYPE_CHECKING:
     from pyiceberg.table import DataScan, FileScanTask
 
+PART_ROWS = 1_000_000
+"""Ticks of a symbol that are read at a time."""
+
 _NUMBER = b"PARQUET:field_id"
 
 

@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 
 from whatif.errors import LakeError, SourceError, nearest
 from whatif.pins import (
+    PART_ROWS,
     LakeLocation,
     Pin,
     all_of,
@@ -54,8 +55,6 @@ _READ = {
     "trades_raw": ("symbol", "ts", "seq", "price", "size", "conditions"),
     "quotes": ("symbol", "ts", "seq", "bid", "ask"),
 }
-PART_ROWS = 1_000_000
-"""Trades, or quotes, of a symbol that are read at a time."""
 
 MOST_TASKS = 256
 """Most tasks that symbols are spread over."""

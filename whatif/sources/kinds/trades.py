@@ -14,6 +14,7 @@ from whatif.calendars import EPOCH
 from whatif.domain import DAY_US, MINUTE_US, Bars, canonical_timeframe, resample, timeframe_us
 from whatif.errors import SourceError, StudyError, nearest
 from whatif.pins import (
+    PART_ROWS,
     LakeLocation,
     Pin,
     all_of,
@@ -33,9 +34,6 @@ from whatif.ticks import Trades, bar_kind, bars_in_parts, check_conditions, trad
 
 if TYPE_CHECKING:
     from pyiceberg.expressions import BooleanExpression
-
-PART_ROWS = 1_000_000
-"""Trades of a symbol that are read at a time."""
 
 
 class LakeTrades(Source):
