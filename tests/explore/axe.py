@@ -8,7 +8,7 @@ import pytest
 
 from whatif.bench.browser import Page
 
-axe = pytest.importorskip("axe_core_python", reason="it is locked since: make install")
+axe = pytest.importorskip("axe_core_python", reason="axe-core is not installed: make install")
 
 SOURCE = (Path(axe.__path__[0]) / "axe.min.js").read_text(encoding="utf-8")
 CHECK = """

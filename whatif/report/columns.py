@@ -11,7 +11,8 @@ from typing import Any
 from whatif.domain import METRICS, Metric
 
 MISSING = "–"
-_MAX_DIGITS = 1e15
+_MAX_WRITTEN_OUT = 1e15
+"""Largest number whose digits are written; a larger one is, as a power of ten, 2.5e+28."""
 _MINUS = "\N{MINUS SIGN}"
 _MAX_ZEROS = 9
 
@@ -42,7 +43,7 @@ def format_number(value: Any, kind: str) -> str:
     scaled = number * 100 if kind == "fraction" else number
     if math.isinf(scaled):
         return "∞" if scaled > 0 else f"{_MINUS}∞"
-    if abs(scaled) > _MAX_DIGITS:
+    if abs(scaled) > _MAX_WRITTEN_OUT:
         return _power(scaled)
     return _digits(scaled, _decimals(abs(scaled), kind))
 
