@@ -37,7 +37,27 @@ class Finding:
 
 @dataclass
 class Look:
-    """What is known of a file while it is looked at; `spec` fills up."""
+    """What is known of a file while it is looked at; all but `begin` fills up.
+
+    Attributes
+    ----------
+    begin : Beginning
+        Its first rows.
+    spec : IngestSpec
+        How it is read: what the user said, and what was concluded.
+    provider : Provider or None
+        Whose layout it has, if that is known.
+    names : tuple of str
+        What its columns are called.
+    findings : list of Finding
+        What was concluded.
+    questions : list of str
+        What it can mean in several ways, with the options that settle it.
+    at : mapping of str to tuple of int
+        Column of the table → those of the file that it is made of.
+    short_clocks : bool
+        Whether times of day stand beside their dates as numbers without leading zeros: 930.
+    """
 
     begin: Beginning
     spec: IngestSpec
