@@ -93,6 +93,16 @@ def test_a_rule_trades_as_it_does_here(tmp_path, name) -> None:
     same(algorithm.fills, wanted)
 
 
+@pytest.mark.parametrize("sizing", ["percent_of_equity", "percent_of_cash"])
+@pytest.mark.parametrize("name", ["ema_crossover", "bollinger_reversion"])
+def test_what_is_opened_counts_leverage(tmp_path, name, sizing) -> None:
+    account = replace(RICH, leverage=2.0)
+    task = task_of(name, {}, Overlays(**{sizing: 0.45}), account)
+    algorithm, wanted = traded(task, tmp_path)
+    assert max(abs(size * price) for _, size, price in wanted) > 0.8 * RICH.cash
+    same(algorithm.fills, wanted)
+
+
 def test_orders_with_prices_are_those_of_the_rule(tmp_path) -> None:
     (tmp_path / "rule.py").write_text(OWN.replace("x.now > 0.0 and False", "x.force[i] > 101.0"))
     algorithm, wanted = traded(task_of("rule.py", {}, folder=tmp_path), tmp_path)

@@ -16,7 +16,7 @@ from whatif.errors import StudyError
 from whatif.exports.base import Choice, Format, rendered
 from whatif.exports.rules import KIND_WORDS, ORDER_WORDS, WORDS, reason_in
 from whatif.indicators import Call, Node
-from whatif.strategies import NOTES, StrategySpec
+from whatif.strategies import NOTES, StrategySpec, overlay_rules
 
 _SETTINGS = ("cash", "commission", "commtype", "slippage", "slippage_fixed", "leverage")
 _PLAIN = ("checksubmit", "shortcash", "slip_open", "slip_limit", "slip_match", "slip_out")
@@ -102,7 +102,7 @@ def _values(choice: Choice) -> dict[str, Any]:
     read = {one.attr for one in ast.walk(ast.parse(spec.source)) if isinstance(one, ast.Attribute)}
     bar_us = task.bar_us or MINUTE_US
     resolution = next((name for us, name in reversed(_RESOLUTIONS.items()) if bar_us % us == 0), "")
-    share = ov.percent_of_equity if ov.percent_of_equity is not None else ov.percent_of_cash
+    sized = ov.percent_of_equity is not None or ov.percent_of_cash is not None
     limits = {_LIMITS[name]: value for name in _LIMITS if (value := getattr(ov, name)) is not None}
     stops = ["gain <= -STOP_LOSS * s.entry_price"] if ov.stop_loss is not None else []
     stops += ["gain >= TAKE_PROFIT * s.entry_price"] if ov.take_profit is not None else []
@@ -113,7 +113,7 @@ def _values(choice: Choice) -> dict[str, Any]:
         "fees": f"fees{' and slippage' if moved else ''} are models of the study's numbers that Lean applies",
         "windows": {name: _window(one) for name, one in choice.tasks.items()},
         "symbols": symbols, "params": dict(task.params), "lookback": spec.lookback, "ex": ex, "ov": ov,
-        "share": share, "limits": limits, "stops": stops, "imports": choice.rule.imports,
+        "share": overlay_rules(ov, ex).share if sized else None, "limits": limits, "stops": stops, "imports": choice.rule.imports,
         "rule": choice.rule.text, "aliases": choice.rule.aliases, "functions": lines.functions(),
         "names": {name: name for name in _PRICES} | series, "lines": [*_PRICES, *lines.made],
         "made": lines.made, "step": spec.step.__name__, "scratch": spec.scratch,
