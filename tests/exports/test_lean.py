@@ -93,6 +93,17 @@ def test_a_rule_trades_as_it_does_here(tmp_path, name) -> None:
     same(algorithm.fills, wanted)
 
 
+# 50 * (1 + 0.1) is 55.00000000000001, 50.8 * (1 - 0.05) is 48.26, and 10 % of 50 is 5
+@pytest.mark.parametrize(
+    ("size", "entry", "price", "share", "leaves"),
+    [(-1.0, 50.0, 55.0, 0.1, False), (1.0, 50.8, 48.26, 0.05, True), (1.0, 50.0, 55.1, 0.1, True)],
+)
+def test_a_position_is_left_at_the_bound_to_the_last_bit(tmp_path, size, entry, price, share, leaves) -> None:
+    algorithm, _ = traded(task_of("breakout", {}, Overlays(stop_loss=share, take_profit=share)), tmp_path)
+    held = SimpleNamespace(size=size, entry_price=entry, close=[price])
+    assert algorithm.leaves(held) is leaves
+
+
 @pytest.mark.parametrize("sizing", ["percent_of_equity", "percent_of_cash"])
 @pytest.mark.parametrize("name", ["ema_crossover", "bollinger_reversion"])
 def test_what_is_opened_counts_leverage(tmp_path, name, sizing) -> None:

@@ -104,8 +104,6 @@ def _values(choice: Choice) -> dict[str, Any]:
     resolution = next((name for us, name in reversed(_RESOLUTIONS.items()) if bar_us % us == 0), "")
     sized = ov.percent_of_equity is not None or ov.percent_of_cash is not None
     limits = {_LIMITS[name]: value for name in _LIMITS if (value := getattr(ov, name)) is not None}
-    stops = ["gain <= -STOP_LOSS * s.entry_price"] if ov.stop_loss is not None else []
-    stops += ["gain >= TAKE_PROFIT * s.entry_price"] if ov.take_profit is not None else []
     moved = bool(ex.slippage or ex.slippage_fixed)
     symbols = [bars.symbol for bars in task.bars]
     return {
@@ -113,7 +111,8 @@ def _values(choice: Choice) -> dict[str, Any]:
         "fees": f"fees{' and slippage' if moved else ''} are models of the study's numbers that Lean applies",
         "windows": {name: _window(one) for name, one in choice.tasks.items()},
         "symbols": symbols, "params": dict(task.params), "lookback": spec.lookback, "ex": ex, "ov": ov,
-        "share": overlay_rules(ov, ex).share if sized else None, "limits": limits, "stops": stops, "imports": choice.rule.imports,
+        "share": overlay_rules(ov, ex).share if sized else None, "limits": limits,
+        "imports": choice.rule.imports,
         "rule": choice.rule.text, "aliases": choice.rule.aliases, "functions": lines.functions(),
         "names": {name: name for name in _PRICES} | series, "lines": [*_PRICES, *lines.made],
         "made": lines.made, "step": spec.step.__name__, "scratch": spec.scratch,
