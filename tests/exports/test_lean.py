@@ -114,6 +114,25 @@ def test_what_is_opened_counts_leverage(tmp_path, name, sizing) -> None:
     same(algorithm.fills, wanted)
 
 
+PERCENT = """\
+from whatif.strategies import hold, strategy, target_percent
+
+
+@strategy(inputs={"mean": "sma(5)"})
+def rule(i, x, p, s):
+    return target_percent(0.3 if x.close[i] > x.mean[i] else -0.2) if i % 7 == 0 else hold()
+"""
+
+
+@pytest.mark.parametrize("leverage", [1.0, 1.5])
+def test_a_part_of_the_account_is_as_many_units(tmp_path, leverage) -> None:
+    (tmp_path / "rule.py").write_text(PERCENT)
+    account = replace(RICH, leverage=leverage)
+    algorithm, wanted = traded(task_of("rule.py", {}, execution=account, folder=tmp_path), tmp_path)
+    assert len(wanted) > 20
+    same(algorithm.fills, wanted)
+
+
 def test_orders_with_prices_are_those_of_the_rule(tmp_path) -> None:
     (tmp_path / "rule.py").write_text(OWN.replace("x.now > 0.0 and False", "x.force[i] > 101.0"))
     algorithm, wanted = traded(task_of("rule.py", {}, folder=tmp_path), tmp_path)
