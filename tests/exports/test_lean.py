@@ -58,6 +58,19 @@ CASES = {
     "breakout": ({"period": 9}, Overlays(latency=2)),
     "bollinger_reversion": ({"period": 12}, Overlays(percent_of_cash=0.5, max_bars_held=4)),
     "sma_crossover, exits": ({"fast": 3, "slow": 9}, Overlays(stop_loss_intrabar=0.01, trailing_stop=0.012)),
+    "breakout, late": ({"period": 5}, Overlays(latency=2, stop_loss=0.004, take_profit=0.005)),
+    "ema_crossover, late": (
+        {"fast": 3, "slow": 9, "enter_at_once": True},
+        Overlays(latency=1, max_bars_held=6, percent_of_equity=0.5),
+    ),
+    "bollinger_reversion, sized": (
+        {"period": 8},
+        Overlays(percent_of_cash=0.5, stop_loss_intrabar=0.006, take_profit_intrabar=0.008, max_bars_held=9),
+    ),
+    "sma_crossover, all": (
+        {"fast": 3, "slow": 9},
+        Overlays(percent_of_equity=0.7, trailing_stop=0.01, take_profit=0.006, flat_before_close=20),
+    ),
     "breakout, flat": ({"period": 5}, Overlays(flat_before_close=30, take_profit_intrabar=0.006)),
 }
 
