@@ -146,9 +146,36 @@ def test_a_part_of_the_account_is_as_many_units(tmp_path, leverage) -> None:
     same(algorithm.fills, wanted)
 
 
-def test_orders_with_prices_are_those_of_the_rule(tmp_path) -> None:
-    (tmp_path / "rule.py").write_text(OWN.replace("x.now > 0.0 and False", "x.force[i] > 101.0"))
-    algorithm, wanted = traded(task_of("rule.py", {}, folder=tmp_path), tmp_path)
+BRACKETS = """\
+from whatif.strategies import Param, bracket, cancel, close, hold, strategy
+
+
+@strategy(params={"by": Param(0.004, low=0)}, inputs={"force": "rsi(7)"})
+def rule(i, x, p, s):
+    now = x.close[i]
+    if i % 9 == 0 and not s.size and not s.pending:
+        side = 1.0 if x.force[i] < 50.0 else -1.0
+        return bracket(side * 20, stop=now * (1.0 - side * p.by), target=now * (1.0 + side * p.by))
+    if i % 23 == 4 and not s.size:
+        low, high = now * (1.0 - 3.0 * p.by), now * (1.0 + p.by)
+        return bracket(15, stop=low, target=high, limit=now * (1.0 - p.by), valid=7)
+    return (cancel(), close()) if s.bars_held > 25 else hold()
+"""
+
+
+@pytest.mark.parametrize("rule", [OWN.replace("x.now > 0.0 and False", "x.force[i] > 101.0"), BRACKETS])
+@pytest.mark.parametrize(
+    "overlays",
+    [
+        Overlays(),
+        Overlays(stop_loss=0.006, take_profit=0.005, percent_of_equity=0.3),
+        Overlays(trailing_stop=0.008),
+        Overlays(stop_loss_intrabar=0.005, take_profit_intrabar=0.004, percent_of_cash=0.2),
+    ],
+)
+def test_orders_with_prices_are_those_of_the_rule(tmp_path, rule, overlays) -> None:
+    (tmp_path / "rule.py").write_text(rule)
+    algorithm, wanted = traded(task_of("rule.py", {}, overlays, folder=tmp_path), tmp_path)
     assert len(wanted) > 20
     same(algorithm.fills, wanted)
 
