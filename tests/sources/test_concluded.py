@@ -75,17 +75,6 @@ def test_spacing_shows_the_timeframe(tmp_path: Path, gap: int, rows: int, timefr
     assert len(found) == rows
 
 
-def test_spacing_is_told_of_long_files_too(tmp_path: Path) -> None:
-    """Of 700 rows, 5 to the power of 700 is no float."""
-    begin = pd.Timestamp("2024-01-02 10:00")
-    lines = [f"{begin + pd.Timedelta(minutes=5 * k)},1,2,1,2,5" for k in range(700)]
-    path = write(tmp_path / "x.csv", "\n".join([HEADER, *lines]) + "\n")
-    whole = {**NY, "exchange": "24/7", "timezone": "UTC"}
-    assert {row["timeframe"] for row in bars(path, **whole)} == {"5min"}
-    with pytest.raises(SourceError, match="bars begin 5min apart, as 5min bars do, not 1min ones"):
-        bars(path, **whole, timeframe="1min")
-
-
 def test_a_file_that_shows_no_timeframe_has_that_of_its_delivery(tmp_path: Path) -> None:
     five = [f"2024-01-02 10:{5 * k:02},1,2,1,2,5" for k in range(4)]
     write(tmp_path / "d" / "AAPL.csv", "\n".join([HEADER, *five]) + "\n")

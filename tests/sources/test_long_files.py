@@ -36,7 +36,7 @@ def test_the_length_of_many_bars_is_found(tmp_path: Path, minutes: int, count: i
 
 def test_many_bars_of_another_length_than_stated_are_refused(tmp_path: Path) -> None:
     path = crypto(tmp_path / "BTC.csv", 60, 400)
-    with pytest.raises(SourceError, match="give --timeframe 1h"):
+    with pytest.raises(SourceError, match="as 1h bars do, not 1min ones"):
         rows_of(path, exchange="24/7", timeframe="1min")
 
 
