@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -195,8 +196,8 @@ def write_files(form: Format, choice: Choice, folder: Path) -> tuple[Path, ...]:
 
 
 def rendered(template: str, values: Mapping[str, object]) -> str:
-    """Return a program as a template of this room writes it."""
-    return _environment().get_template(template).render(values)
+    """Return a program as a template of this room writes it, with two empty lines at most in a row."""
+    return re.sub(r"\n{4,}", "\n\n\n", _environment().get_template(template).render(values)).strip() + "\n"
 
 
 @lru_cache

@@ -66,7 +66,7 @@ class Backtrader(Format):
                 f"{choice.name} cannot be exported as {self.script}: its rule's file defines "
                 f"{', '.join(twice)}, and so does the script: rename it there"
             )
-        found = {self.script: _tidy(text)}
+        found = {self.script: text}
         for window, task in choice.tasks.items():
             found[f"bars-{window}.csv"] = bars_csv(task, values["own_columns"])
             if values["finer"]:
@@ -236,8 +236,3 @@ def _named_twice(text: str) -> list[str]:
                 one.id for target in node.targets for one in ast.walk(target) if isinstance(one, ast.Name)
             ]
     return sorted({name for name in found if found.count(name) > 1 and name != "_"})
-
-
-def _tidy(text: str) -> str:
-    """Return a text with two empty lines at most in a row, and none at its ends."""
-    return re.sub(r"\n{4,}", "\n\n\n", text).strip() + "\n"

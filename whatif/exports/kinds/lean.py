@@ -82,8 +82,7 @@ class Lean(Format):
                 f"{choice.name} cannot be exported as lean: its symbols are of exchange {choice.exchange!r}, "
                 f"and the algorithm adds equities of the USA ({', '.join(_EXCHANGES)})"
             )
-        text = rendered("lean.py.j2", _values(choice))
-        return {self.script: re.sub(r"\n{4,}", "\n\n\n", text).strip() + "\n"}
+        return {self.script: rendered("lean.py.j2", _values(choice))}
 
     def said(self, script: Path) -> str:
         """Return what to do with the algorithm."""
