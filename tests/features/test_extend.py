@@ -258,5 +258,36 @@ def test_an_indicator_that_has_forgotten_stays_so() -> None:
             if equal_rows[:CHECKED].all():
                 forgot.append(text)
                 assert equal_rows.all(), text
+        if indicator.origin != "TA-Lib":
+            # what may stand in another one, of which no row is compared
+            assert indicator.shown.split("; ")[0] in forgot
     assert len(forgot) > 200
     assert "obv()" not in forgot
+
+
+@pytest.mark.parametrize("timeframe", ["30min", "1d"])
+def test_a_bar_of_another_symbol_that_was_not_whole_yet_counts(lake_home, timeframe: str) -> None:
+    one, markets = spec(("IBM.close", "rank(volume)"), timeframe=timeframe), market()
+    last = sessions(markets[1], -1)
+    bars = put_bars(lake_home, [markets[0], sessions(markets[1], 0, -1), last.take(slice(0, -17))])
+    build_features(None, lake_home, bars, one)
+    # the rest of the last bar of one symbol alone: the other one's row of the same start knows it
+    bars = put_bars(lake_home, [last.take(slice(-17, None))])
+    same(build_features(None, lake_home, bars, one), bars, one)
+
+
+@pytest.mark.parametrize(
+    "feature",
+    [
+        "rank(obv())",
+        "obv() * (day_of_week == 4)",
+        # sums over windows, of which rounding stays
+        "where(day_of_week == 4, trima(14), 0)",
+    ],
+)
+def test_a_sum_that_no_checked_row_shows_is_of_all_bars(lake_home, feature: str) -> None:
+    one, markets = spec((feature, "volume")), market()
+    bars = put_bars(lake_home, [sessions(each, 0, -1) for each in markets])
+    build_features(None, lake_home, bars, one)
+    bars = put_bars(lake_home, [sessions(each, -1) for each in markets])
+    same(build_features(None, lake_home, bars, one), bars, one)

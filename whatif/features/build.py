@@ -18,7 +18,7 @@ from whatif.calendars import EPOCH, known_schedule
 from whatif.domain import DAY_US, bars_from_frame, timeframe_names, timestamps
 from whatif.features.news import first_heard, read_news
 from whatif.features.spec import FeatureSpec, features_of_bars
-from whatif.indicators import News, Stored
+from whatif.indicators import Call, News, Node, Stored, get_indicator
 from whatif.lake import (
     TableSpec,
     create_tables,
@@ -208,8 +208,11 @@ def _change(location: LakeLocation, bars: Pin, spec: FeatureSpec, table: TableSp
     if added is None or heard is None:
         return None
     first_bar = int(_us(added).min()) if added.num_rows else part.end_us
+    # a longer bar of another symbol, which a row knows that begins with it, may have had a part alone
+    others = part.bar_us > part.source_us and (spec.needs.symbols or spec.needs.everyone)
     # whose news changed, is not asked: those of a peer count too
-    owners = set(part.symbols) if heard < part.end_us else set(added["symbol"].to_pylist())
+    everyone = heard < part.end_us or (others and added.num_rows)
+    owners = set(part.symbols) if everyone else set(added["symbol"].to_pylist())
     return _Change(tuple(sorted(owners & set(part.symbols))), min(first_bar, heard), first_bar)
 
 
@@ -278,9 +281,14 @@ def _of_continued(
 
 
 def _tail_of(spec: FeatureSpec, first: int) -> BarSlice:
-    """Return the slice that begins, with a session, so far before an instant that nothing older counts."""
+    """Return the slice that begins, with a session, so far before an instant that nothing older counts.
+
+    It is the whole one where rows that are checked might not show what is older.
+    """
     part = spec.bars
     every = (*spec.expressions, *spec.label_inputs.values())
+    if any(_hides_history(one.node) for one in every):
+        return part
     needed = max((one.history_us(part.bar_us) for one in every), default=0)
     trading = TAIL * needed + LEAST_TAIL * min(part.bar_us, _SESSION_US)
     day = EPOCH + timedelta(days=first // DAY_US)
@@ -294,6 +302,24 @@ def _tail_of(spec: FeatureSpec, first: int) -> BarSlice:
     if sessions >= len(opens) or opens[-1 - sessions] <= part.start_us:
         return part
     return replace_field(part, start_us=int(opens[-1 - sessions]))
+
+
+def _hides_history(node: Node) -> bool:
+    """Tell whether an indicator that may never forget stands in another, or in arithmetic.
+
+    Of `obv()` each row shows what all rows before it came to; of its rank, or of
+    `where(day_of_week == 4, obv(), 0)`, so many rows as are checked may show nothing of it.
+    """
+    sources = node.sources if isinstance(node, Call) else ()
+    return any(_remembers(one) or _hides_history(one) for one in sources)
+
+
+def _remembers(node: Node) -> bool:
+    """Tell whether rows of an indicator may depend on all rows before, if only in the last bit."""
+    if not isinstance(node, Call):
+        return False
+    # most of TA-Lib's go from sum to sum; Kaufman's average forgets nothing where prices stand still
+    return node.indicator == "kama" or get_indicator(node.indicator).origin == "TA-Lib"
 
 
 def _continued(step: _Step, symbol: str, held: pa.Table) -> pa.Table:
