@@ -142,3 +142,9 @@ def test_columns_that_do_not_fit_are_named() -> None:
         trades_in(rows(ts=[1], size=[1.0]))
     with pytest.raises(SourceError, match="has to be a timestamp"):
         quotes_in(pa.table({"ts": [1], "bid": [1.0], "ask": [1.0]}))
+
+
+def test_instants_without_a_zone_are_not_taken_for_utc() -> None:
+    naive = pa.array([1], pa.timestamp("us"))
+    with pytest.raises(SourceError, match="with a time zone: give it one"):
+        trades_in(pa.table({"ts": naive, "price": [1.0], "size": [1.0]}))

@@ -151,8 +151,11 @@ def _instants(rows: pa.Table) -> IntArray:
     import pyarrow as pa
 
     column = rows["ts"]
-    if not pa.types.is_timestamp(column.type):
-        raise SourceError(f"column ts is {column.type}, and has to be a timestamp: UTC, with a time zone")
+    if not pa.types.is_timestamp(column.type) or column.type.tz is None:
+        raise SourceError(
+            f"column ts is {column.type}, and has to be a timestamp with a time zone: give it one, as with "
+            'tz_localize("America/New_York")'
+        )
     if column.null_count:
         raise SourceError("a tick has no ts: leave such rows out")
     us = column.cast(pa.timestamp("us", column.type.tz), safe=False).cast(pa.int64())
