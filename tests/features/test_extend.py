@@ -291,3 +291,17 @@ def test_a_sum_that_no_checked_row_shows_is_of_all_bars(lake_home, feature: str)
     build_features(None, lake_home, bars, one)
     bars = put_bars(lake_home, [sessions(each, -1) for each in markets])
     same(build_features(None, lake_home, bars, one), bars, one)
+
+
+@pytest.mark.parametrize("feature", ["rank(sma(3))", "where(day_of_week == 4, sma(IBM.close, 3), 0)"])
+def test_a_symbol_that_trades_now_and_then_is_known_by_all_its_bars(lake_home, feature: str) -> None:
+    one, (often, seldom) = spec((feature,)), market()
+    # its third minute of each fifth session, the last one among them
+    days = np.unique(seldom.session)[::-1][::5]
+    nth = seldom.ts - seldom.session_open == 2 * 60_000_000
+    seldom = seldom.take(nth & np.isin(seldom.session, days))
+    before = int(np.unique(often.session)[-1])
+    first = [bars.take(bars.session < before) for bars in (often, seldom)]
+    build_features(None, lake_home, put_bars(lake_home, first), one)
+    bars = put_bars(lake_home, [bars.take(bars.session == before) for bars in (often, seldom)])
+    same(build_features(None, lake_home, bars, one), bars, one)

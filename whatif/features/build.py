@@ -18,7 +18,7 @@ from whatif.calendars import EPOCH, known_schedule
 from whatif.domain import DAY_US, bars_from_frame, timeframe_names, timestamps
 from whatif.features.news import first_heard, read_news
 from whatif.features.spec import FeatureSpec, features_of_bars
-from whatif.indicators import Call, News, Node, Stored, get_indicator
+from whatif.indicators import Call, Expression, News, Node, Stored, get_indicator
 from whatif.lake import (
     TableSpec,
     create_tables,
@@ -286,11 +286,9 @@ def _tail_of(spec: FeatureSpec, first: int) -> BarSlice:
     It is the whole one where rows that are checked might not show what is older.
     """
     part = spec.bars
-    every = (*spec.expressions, *spec.label_inputs.values())
-    if any(_hides_history(one.node) for one in every):
+    if any(_hides_history(one.node) for one in _every(spec)):
         return part
-    needed = max((one.history_us(part.bar_us) for one in every), default=0)
-    trading = TAIL * needed + LEAST_TAIL * min(part.bar_us, _SESSION_US)
+    trading = TAIL * _needed_us(spec) + LEAST_TAIL * min(part.bar_us, _SESSION_US)
     day = EPOCH + timedelta(days=first // DAY_US)
     try:
         around = known_schedule(part.exchange, day - timedelta(days=30 + 4 * (trading // _SESSION_US)), day)
@@ -302,6 +300,16 @@ def _tail_of(spec: FeatureSpec, first: int) -> BarSlice:
     if sessions >= len(opens) or opens[-1 - sessions] <= part.start_us:
         return part
     return replace_field(part, start_us=int(opens[-1 - sessions]))
+
+
+def _every(spec: FeatureSpec) -> tuple[Expression, ...]:
+    """Return all that is computed: features, and what the label is made with."""
+    return (*spec.expressions, *spec.label_inputs.values())
+
+
+def _needed_us(spec: FeatureSpec) -> int:
+    """Return the longest warm-up, trading time in microseconds."""
+    return max((one.history_us(spec.bars.bar_us) for one in _every(spec)), default=0)
 
 
 def _hides_history(node: Node) -> bool:
@@ -325,13 +333,39 @@ def _remembers(node: Node) -> bool:
 def _continued(step: _Step, symbol: str, held: pa.Table) -> pa.Table:
     """Return the rows of one symbol that change, in order; `held` are those of the tail that are stored."""
     bars, spec, tail, first = step.bars, step.spec, step.tail, step.change.first
-    made = _computed(bars, spec, tail, symbol, held.schema)
-    begin = _changed_from(made, held.sort_by("ts"), spec, first, 0 if tail == spec.bars else CHECKED)
+    begin = None
+    if tail == spec.bars or all(_is_known_by(step, other) for other in _others(spec, symbol)):
+        made = _computed(bars, spec, tail, symbol, held.schema)
+        begin = _changed_from(made, held.sort_by("ts"), spec, first, 0 if tail == spec.bars else CHECKED)
     if begin is None:
         mine = read_arrow(step.stored, held.column_names, equal("symbol", symbol)).sort_by("ts")
         made = _computed(bars, spec, spec.bars, symbol, held.schema)
         begin = _changed_from(made, mine, spec, first, 0)
     return made.filter(pa.array(_us(made) >= (begin or 0)))
+
+
+def _others(spec: FeatureSpec, symbol: str) -> set[str]:
+    """Return the other symbols whose bars the rows of a symbol know."""
+    everyone = set(spec.bars.symbols) if spec.needs.everyone else set()
+    return (everyone | spec.needs.symbols) - {symbol}
+
+
+def _is_known_by(step: _Step, symbol: str) -> bool:
+    """Tell whether a tail has enough bars of another symbol, half of what there could be, or all it has.
+
+    Of one that trades now and then, the rows that are compared may not show that it has not.
+    """
+    part, tail = step.spec.bars, step.tail
+    enough = TAIL * _needed_us(step.spec) // min(part.bar_us, _SESSION_US) + LEAST_TAIL
+    if 2 * _rows_before(step.bars, tail, symbol, step.change.first) >= enough:
+        return True
+    return not _rows_before(step.bars, replace_field(part, end_us=tail.start_us), symbol, tail.start_us)
+
+
+@lru_cache(maxsize=4096)
+def _rows_before(bars: Pin, part: BarSlice, symbol: str, instant: int) -> int:
+    """Return how many rows a symbol has in a slice before an instant."""
+    return int(np.count_nonzero(_other(bars, part, symbol).at("")[0].ts < instant))
 
 
 def _computed(bars: Pin, spec: FeatureSpec, part: BarSlice, symbol: str, schema: pa.Schema) -> pa.Table:
