@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from datetime import date
+from datetime import date, datetime, time
 from inspect import signature
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -400,6 +401,43 @@ def bars_of(
 ) -> pd.DataFrame:
     days = date.fromisoformat(first), date.fromisoformat(last)
     return finspace.expected_bars(calendar, finspace.TimeBarSpec("at", *spec), *days, **more)
+
+
+@pytest.mark.parametrize(
+    ("begin", "end"),
+    [("9:30", "10:30"), ("09:30", "10:30"), ("09:30:00", "10:30:00"), (time(9, 30), time(10, 30))],
+)
+def test_a_time_of_the_day_may_be_written_in_several_ways(begin: Any, end: Any) -> None:
+    nyse, spec = finspace.NYSECalendar20192020(), finspace.TimeBarSpec("at", "1 minute")
+    days = datetime(2024, 7, 1, 15), "2024-07-02"
+    found = finspace.expected_bars(nyse, spec, *days, start_time=begin, end_time=end)
+    assert len(found) == 2 * 60
+    assert found["start"].iloc[0] == pd.Timestamp("2024-07-01 13:30", tz="UTC")
+
+
+@pytest.mark.parametrize(
+    ("given", "match"),
+    [
+        ({"start_time": "half past nine"}, "no time of a day"),
+        ({"start_time": "16:00", "end_time": "10:00"}, "swap them"),
+        ({"start_date": "July"}, "no date"),
+        ({"spec": finspace.TimeBarSpec("at", "1 month")}, "no length of bars"),
+    ],
+)
+def test_what_leaves_no_bars_is_refused(given: dict[str, Any], match: str) -> None:
+    usual = {"spec": finspace.TimeBarSpec("at", "1 minute"), "start_date": "2024-07-01"}
+    with pytest.raises(IndicatorError, match=match):
+        finspace.expected_bars(
+            finspace.NYSECalendar20192020(), end_date=date(2024, 7, 2), **{**usual, **given}
+        )
+
+
+def test_columns_that_are_not_there_are_named() -> None:
+    rows = pd.DataFrame({"ts": [1, 2], "close": [1.0, 2.0]})
+    with pytest.raises(IndicatorError, match="no column 'clsoe'; did you mean 'close'"):
+        finspace.rank_across(rows, "clsoe", "rank")
+    with pytest.raises(IndicatorError, match="no column 'ticker'"):
+        finspace.compute_analytics_on_features(rows, "x", finspace.on_balance_volume(), ["ticker"])
 
 
 class Chicago(finspace.AbstractCalendar):

@@ -8,9 +8,9 @@ arithmetic was closed, the definition is that of docs/indicators.md.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime, time
 from inspect import Parameter, Signature
 from keyword import iskeyword
 from typing import TYPE_CHECKING, Any
@@ -214,12 +214,7 @@ class Analytic:
 
     def of(self, frame: pd.DataFrame) -> dict[str, FloatArray]:
         """Return its outputs, each (n,), on rows of one group, which are in order of time."""
-        missing = [column for column in (*self.columns.values(), self.timestamp) if column not in frame]
-        if missing:
-            raise IndicatorError(
-                f"{self.name}: there is no column {missing[0]!r}; "
-                f"{nearest(missing[0], map(str, frame.columns))}"
-            )
+        _check_there(self.name, frame, (*self.columns.values(), self.timestamp))
         inputs = {series: _numbers(frame[column]) for series, column in self.columns.items()}
         none, row = np.full(len(frame), np.nan), np.arange(len(frame), dtype=np.int64)
         prices: dict[str, Any] = {name: inputs.pop(name, none) for name in PRICE_FIELDS}
@@ -234,6 +229,15 @@ class Analytic:
         )
         cache: ArrayCache = {}
         return {part: evaluate(one, bars, cache) for part, one in self.expressions.items()}
+
+
+def _check_there(what: str, frame: Any, names: Iterable[str]) -> None:
+    """Refuse a frame, of pandas or Spark, that lacks a column."""
+    missing = [column for column in names if column not in frame.columns]
+    if missing:
+        raise IndicatorError(
+            f"{what}: there is no column {missing[0]!r}; {nearest(missing[0], map(str, frame.columns))}"
+        )
 
 
 def _numbers(column: pd.Series) -> FloatArray:
@@ -277,6 +281,7 @@ def compute_analytics_on_features(
     if add_intermediate:
         raise IndicatorError("add_intermediate: there are no intermediate columns here: leave it out")
     by = [partition_col_list] if isinstance(partition_col_list, str) else list(partition_col_list or ())
+    _check_there("compute_analytics_on_features", data, by)
     if isinstance(data, pd.DataFrame):
         return _on_frame(data, new_column, func, by)
     return _on_spark(data, new_column, func, by)
@@ -716,13 +721,47 @@ class CalcInputSpec:
         self.columns = kwargs
 
 
+def _day(value: date | str) -> date:
+    """Return a date; of an instant and of text, its own."""
+    if isinstance(value, str):
+        try:
+            return datetime.fromisoformat(value).date()
+        except ValueError:
+            raise IndicatorError(f"{value!r} is no date: write such as 2024-07-01") from None
+    return value.date() if isinstance(value, datetime) else value
+
+
+def _second(value: time | str, whole_day: bool = False) -> int:
+    """Return the second of the day that a time is; of "24:00" that behind the last one."""
+    try:
+        found = (
+            value
+            if isinstance(value, time)
+            else time.fromisoformat(value if value[1:2] != ":" else f"0{value}")
+        )
+    except (TypeError, ValueError):
+        if whole_day and value in ("24:00", "24:00:00"):
+            return 86_400
+        raise IndicatorError(f"{value!r} is no time of a day: write such as 09:30, or 09:30:00") from None
+    if found.tzinfo is not None or found.microsecond:
+        raise IndicatorError(f"{value} has a zone or parts of a second: write such as 09:30, or 09:30:00")
+    return found.hour * 3600 + found.minute * 60 + found.second
+
+
+def _length(text: str) -> pd.Timedelta:
+    try:
+        return pd.Timedelta(text)
+    except ValueError as error:
+        raise IndicatorError(f"{text!r} is no length of bars: write such as 1 minute: {error}") from error
+
+
 def expected_bars(
     calendar: AbstractCalendar,
     spec: TimeBarSpec,
-    start_date: date,
-    end_date: date,
-    start_time: str | None = None,
-    end_time: str | None = None,
+    start_date: date | str,
+    end_date: date | str,
+    start_time: time | str | None = None,
+    end_time: time | str | None = None,
 ) -> pd.DataFrame:
     """Return `start` and `end` of all bars inside of sessions, tz-aware UTC.
 
@@ -732,26 +771,35 @@ def expected_bars(
         Whose sessions count, those of [start_date, end_date].
     spec : TimeBarSpec
         How long the bars are, and when they begin.
-    start_time, end_time : str, optional
-        Of the day in the calendar's zone, such as "10:00": bars that begin before, or at the end or later,
-        do not count.
+    start_time, end_time : time or str, optional
+        Of the day in the calendar's zone, such as "10:00" or "10:00:30": bars that begin before, or at the
+        end or later, do not count.
 
     Notes
     -----
     A bar that a session's open or close falls into counts too.
+
+    Raises
+    ------
+    IndicatorError
+        If a date, a time or a length is none, or the times are the wrong way round.
     """
-    length = pd.Timedelta(spec.window_duration)
-    step = pd.Timedelta(spec.slide_duration or spec.window_duration)
-    origin = pd.Timestamp(0, tz="UTC") + pd.Timedelta(spec.start_time or 0)
+    begin, stop = _second(start_time or "00:00"), _second(end_time or "24:00", whole_day=True)
+    if begin >= stop:
+        raise IndicatorError(
+            f"start_time {start_time} is not before end_time {end_time}, and no bar lies between: swap them"
+        )
+    length, step = _length(spec.window_duration), _length(spec.slide_duration or spec.window_duration)
+    origin = pd.Timestamp(0, tz="UTC") + _length(spec.start_time or "0s")
     starts: list[pd.Timestamp] = []
-    for opened, closed in calendar.sessions(start_date, end_date).itertuples(index=False):
+    for opened, closed in calendar.sessions(_day(start_date), _day(end_date)).itertuples(index=False):
         # the first that ends after the open
         first = origin + ((opened - length - origin) // step + 1) * step
         starts.extend(pd.date_range(first, closed, freq=step, inclusive="left"))
     made = pd.DataFrame({"start": pd.DatetimeIndex(sorted(set(starts)), tz="UTC")})
-    local = made["start"].dt.tz_convert(calendar.zone).dt.strftime("%H:%M")
-    inside = (local >= (start_time or "00:00")) & (local < (end_time or "24:00"))
-    kept: pd.DataFrame = made[inside].reset_index(drop=True)
+    local = made["start"].dt.tz_convert(calendar.zone).dt
+    second = local.hour * 3600 + local.minute * 60 + local.second
+    kept: pd.DataFrame = made[(second >= begin) & (second < stop)].reset_index(drop=True)
     kept["end"] = kept["start"] + length
     return kept
 
@@ -761,11 +809,11 @@ def time_bar_fill_and_filter(
     timebar_column_name: str,
     business_calendar: AbstractCalendar,
     timebar_spec: TimeBarSpec,
-    start_date: date,
-    end_date: date,
+    start_date: date | str,
+    end_date: date | str,
     fill_value: float | None = None,
-    start_time: str | None = None,
-    end_time: str | None = None,
+    start_time: time | str | None = None,
+    end_time: time | str | None = None,
     grouping_col_list: Sequence[str] | str = (),
 ) -> DataFrame:
     """Return bars of sessions alone, and all of them: those without an event too, marked in column `filled`.
@@ -822,7 +870,13 @@ def rank_across(data: Any, column: str, new_column: str, by: str = "ts") -> Any:
     *Timing*: a row uses rows of its own instant alone. 0 is the least and 1 the most; those that are equal
     share the middle of their places. *NaN* where the value is missing, or no other symbol has one; missing
     values do not count.
+
+    Raises
+    ------
+    IndicatorError
+        If one of the columns is missing.
     """
+    _check_there("rank_across", data, (column, by))
     if isinstance(data, pd.DataFrame):
         values = data[column].where(np.isfinite(data[column]))
         groups = values.groupby(data[by], sort=False)
@@ -831,7 +885,9 @@ def rank_across(data: Any, column: str, new_column: str, by: str = "ts") -> Any:
     from pyspark.sql import Window
     from pyspark.sql import functions as F  # noqa: N812
 
-    value = F.when(~F.isnan(column) & (F.abs(F.col(f"`{column}`")) < float("inf")), F.col(f"`{column}`"))
+    value = F.when(
+        ~F.isnan(F.col(f"`{column}`")) & (F.abs(F.col(f"`{column}`")) < float("inf")), F.col(f"`{column}`")
+    )
     places = Window.partitionBy(F.col(f"`{by}`"))
     made = data.withColumn("_value", value)
     below = F.rank().over(places.orderBy(F.col("_value").asc_nulls_last())) - 1
