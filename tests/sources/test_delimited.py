@@ -239,7 +239,10 @@ def test_lines_that_arrow_reads_are_read_as_by_pythons_csv(lines: list[str]) -> 
     if fast is None:
         # only lines that somebody wrote oddly are left to Python
         assert (
-            any(len(record) != 3 for record in records) or '"' in text.getvalue() or len(block) != len(lines)
+            any(len(record) != 3 for record in records)
+            or any(line.startswith(",,") for line in block)  # as Excel writes rows of which nothing is left
+            or '"' in text.getvalue()
+            or len(block) != len(lines)
         )
         return
     assert fast.batch.to_pylist() == [{"ts": f"{a} {b}", "open": b, "close": c} for a, b, c in records]

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from whatif.errors import SourceError
 from whatif.sources import IngestSpec
+from whatif.sources.delimited import read_csv
 from whatif.sources.delivery import file_parts, read_part
+from whatif.sources.kinds import csv
 
 HEADER = "ts,open,high,low,close,volume"
 
@@ -113,3 +117,101 @@ def test_ends_of_bars_whose_stamps_carry_an_offset(tmp_path: Path) -> None:
     path.write_text("\n".join([HEADER, *lines]) + "\n")
     rows = rows_of(path, exchange="XNYS")
     assert [f"{rows[k]['ts']:%H:%M}" for k in (0, 389)] == ["14:30", "20:59"]
+
+
+BLOCK = 4_000
+"""Rows that are read at a time, in the tests below."""
+
+
+@pytest.fixture
+def blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(csv, "read_csv", partial(read_csv, chunk_rows=BLOCK))
+
+
+def minutes(first: datetime, count: int) -> list[datetime]:
+    return [first + timedelta(minutes=k) for k in range(count)]
+
+
+def bars(path: Path, stamps: list[str], volumes: list[str]) -> Path:
+    lines = [f"{stamp},1,2,1,2,{volume}" for stamp, volume in zip(stamps, volumes, strict=True)]
+    path.write_text("\n".join([HEADER, *lines]) + "\n")
+    return path
+
+
+ZONED = [f"{at:%Y-%m-%dT%H:%M:%SZ}" for at in minutes(datetime(2024, 1, 1), BLOCK + 1)]
+SECONDS = [str(1_704_067_200 + 60 * k) for k in range(BLOCK + 1)]
+
+
+@pytest.mark.usefixtures("blocks")
+@pytest.mark.parametrize("small_first", [False, True])
+def test_volumes_of_which_only_some_blocks_have_dots_are_not_guessed(
+    tmp_path: Path, small_first: bool
+) -> None:
+    count = BLOCK + 1_000
+    small = [str(1 + k % 900) for k in range(1_000 if not small_first else BLOCK)]
+    dots = [f"{1 + k % 9}.{k % 900 + 100}" for k in range(count - len(small))]
+    stamps = [f"{at:%Y-%m-%dT%H:%M:%SZ}" for at in minutes(datetime(2024, 1, 1), count)]
+    path = bars(tmp_path / "BTC.csv", stamps, small + dots if small_first else dots + small)
+    with pytest.raises(SourceError, match=r"--thousands \. or --decimal \."):
+        rows_of(path, exchange="24/7")
+    rows = rows_of(path, exchange="24/7", thousands=".")
+    assert sorted(row["volume"] for row in rows) == sorted(float(v.replace(".", "")) for v in small + dots)
+
+
+@pytest.mark.usefixtures("blocks")
+@pytest.mark.parametrize(
+    ("stamps", "volume", "rule"),
+    [
+        ([*ZONED[:-1], "Total"], "5", "unparsable_time"),
+        ([*ZONED[:-1], ""], "5", "unparsable_time"),
+        ([*ZONED[:-1], "2024-01-03 18:40:00"], "5", "unparsable_time"),
+        (ZONED, '"1,234"', "unparsable_number"),
+        ([f"{stamp}000" for stamp in SECONDS[:-1]] + SECONDS[-1:], "5", "implausible_date"),
+        ([*SECONDS[:-1], f"{SECONDS[-1]}000"], "5", "implausible_date"),
+        ([*SECONDS[:-1], "0"], "5", "implausible_date"),
+    ],
+)
+def test_one_bad_row_alone_in_its_block_is_a_bad_row(
+    tmp_path: Path, stamps: list[str], volume: str, rule: str
+) -> None:
+    unit = {13: "epoch_ms", 10: "epoch_s"}.get(len(stamps[0]))
+    path = bars(tmp_path / "BTC.csv", stamps, [*["5"] * BLOCK, volume])
+    rows = rows_of(path, exchange="24/7", time_format=unit)
+    assert [(row["row"], row["rule"]) for row in rows if row["kind"] == "refused"] == [(BLOCK + 1, rule)]
+    assert sum(row["kind"] == "bar" for row in rows) == BLOCK
+
+
+# among 1,000 minutes whose seconds are read as milliseconds, one lies on the grid
+def test_counts_of_another_unit_among_others_are_no_bars_of_1970(tmp_path: Path) -> None:
+    stamps = [f"{second}000" for second in SECONDS[:3_000]]
+    stamps[1_000] = str(60_000 * 28_400)  # as seconds 2023-12-31T21:20, as milliseconds 1970-01-20T17:20
+    rows = rows_of(bars(tmp_path / "BTC.csv", stamps, ["5"] * 3_000), exchange="24/7", time_format="epoch_ms")
+    assert [row["rule"] for row in rows if row["kind"] == "refused"] == ["implausible_date"]
+
+
+def test_days_from_1970_on_keep_its_first(tmp_path: Path) -> None:
+    stamps = [str(86_400 * k) for k in range(-200, 200)]
+    path = bars(tmp_path / "EURUSD.csv", stamps, ["5"] * 400)
+    rows = rows_of(path, exchange="24/7", time_format="epoch_s", timeframe="1d")
+    assert [row["kind"] for row in rows] == ["bar"] * 400
+
+
+# clocks in New York were set back on 2023-11-05 at 06:00 UTC: 01:00 to 01:59 came twice
+@pytest.mark.usefixtures("blocks")
+@pytest.mark.parametrize("back_at", [BLOCK - 60, BLOCK - 30, BLOCK, BLOCK + 30, BLOCK + 60])
+@pytest.mark.parametrize("newest_first", [False, True])
+def test_an_hour_that_clocks_repeat_may_lie_across_blocks(
+    tmp_path: Path, back_at: int, newest_first: bool
+) -> None:
+    zone = ZoneInfo("America/New_York")
+    count = BLOCK + 200
+    back_at = count - back_at if newest_first else back_at
+    first = datetime(2023, 11, 5, 6, tzinfo=UTC) - timedelta(minutes=back_at)
+    wanted = minutes(first, count)
+    order = wanted[::-1] if newest_first else wanted
+    stamps = [f"{at.astimezone(zone):%Y-%m-%d %H:%M:%S}" for at in order]
+    path = bars(tmp_path / "BTC.csv", stamps, [str(k) for k in range(count)])
+    rows = rows_of(path, exchange="24/7", timezone="America/New_York", ambiguous="order")
+    assert [(row["ts"], row["volume"], row["row"]) for row in rows] == [
+        (at, k, k + 1) for k, at in enumerate(order)
+    ]

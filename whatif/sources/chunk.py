@@ -144,3 +144,19 @@ class Chunk:
         if self.raw is not None:
             return self.raw(i)
         return json.dumps(self.batch.slice(i, 1).to_pylist()[0], default=str)
+
+
+def joined(first: Chunk, second: Chunk) -> Chunk:
+    """Return the numbered rows of two chunks that follow each other, and share their layout, as one."""
+    tables = [pa.Table.from_batches([chunk.batch]) for chunk in (first, second)]
+    whole = pa.concat_tables(tables, promote_options="permissive").unify_dictionaries().combine_chunks()
+    n = len(first)
+    return Chunk(
+        layout=first.layout,
+        batch=pa.record_batch([column.combine_chunks() for column in whole.columns], schema=whole.schema),
+        checkpoint=first.checkpoint if second.checkpoint is None else second.checkpoint,
+        row=np.concatenate([first.numbers(), second.numbers()]),
+        raw=lambda i: first.text(i) if i < n else second.text(i - n),
+        misfits=(*first.misfits, *second.misfits),
+        lines=second.lines,
+    )

@@ -28,7 +28,7 @@ from whatif.sources.file_source import FileSource
 from whatif.sources.files import find_files
 from whatif.sources.kinds import file_kind, file_kinds
 from whatif.sources.look import Finding
-from whatif.sources.normalize import normalize, spelled, whole_part
+from whatif.sources.normalize import normalize, spelled, whole_hours, whole_part
 from whatif.sources.opening import members_of
 from whatif.sources.review import FileReview
 from whatif.sources.spec import IngestSpec
@@ -219,10 +219,16 @@ def read_part(part: Part, accept: bool = False) -> Iterator[pa.RecordBatch]:
     review = FileReview(accept=accept)
     checkpoint, rows = part.checkpoint, part.rows
     chunks = checked_chunks(part.source, part.name, part.checkpoint)
-    for chunk in _ahead(chunks) if isinstance(part.source, FileSource) else chunks:
-        if chunk.row is None:
-            chunk = replace(chunk, row=chunk.numbers() + rows)
-            rows += len(chunk)
+
+    def numbered() -> Iterator[Chunk]:
+        nonlocal rows
+        for chunk in _ahead(chunks) if isinstance(part.source, FileSource) else chunks:
+            if chunk.row is None:
+                chunk = replace(chunk, row=chunk.numbers() + rows)
+                rows += len(chunk)
+            yield chunk
+
+    for chunk in whole_hours(numbered()):
         yield normalize(chunk, review)
         checkpoint = checkpoint if chunk.checkpoint is None else chunk.checkpoint
     review.finish()

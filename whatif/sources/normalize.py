@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from whatif.domain import DAY_US, broken_symbol, timeframe_us
-from whatif.sources.chunk import Chunk, Layout
+from whatif.sources.chunk import Chunk, Layout, joined
 from whatif.sources.grid import find_grid, starts_on
 from whatif.sources.numbers import read_counts, read_numbers
 from whatif.sources.review import FileReview
@@ -160,6 +160,42 @@ def spelled(batch: pa.RecordBatch) -> pa.RecordBatch:
     return batch.cast(pa.schema(fields))
 
 
+def whole_hours(chunks: Iterable[Chunk]) -> Iterator[Chunk]:
+    """Yield chunks, those joined between which an hour lies that clocks repeat and the order of rows tells.
+
+    Parameters
+    ----------
+    chunks : iterable of Chunk
+        Of one part, in order.
+    """
+    held: Chunk | None = None
+    for chunk in chunks:
+        if held is not None and held.layout != chunk.layout:
+            yield held
+            held = None
+        held = chunk if held is None else joined(held, chunk)
+        if held.layout.by_order and _ends_within(held):
+            continue
+        yield held
+        held = None
+    if held is not None:
+        yield held
+
+
+def _ends_within(chunk: Chunk) -> bool:
+    """Tell whether the last time of a symbol is one that occurs twice."""
+    if not len(chunk):
+        return False
+    layout, codes = replace(chunk.layout, by_order=False), _symbols(chunk).codes
+    daily, before = timeframe_us(layout.timeframe) == DAY_US, int(chunk.numbers()[0]) - 1
+    times = read_times(chunk.columns["ts"], layout, daily, codes, before)
+    twice = times.broken.get("ambiguous_time", np.zeros(len(chunk), dtype=bool))
+    rows = np.flatnonzero(times.known | twice)
+    codes = np.zeros(len(chunk), dtype=np.int64) if codes is None else codes
+    last = len(rows) - 1 - np.unique(codes[rows][::-1], return_index=True)[1]
+    return bool(twice[rows[last]].any())
+
+
 def normalize(chunk: Chunk, review: FileReview | None = None) -> pa.RecordBatch:
     """Return one row for each row of `chunk` (misfits too), columns `STAGED`; counted in `review`."""
     review = review or FileReview()
@@ -170,8 +206,9 @@ def normalize(chunk: Chunk, review: FileReview | None = None) -> pa.RecordBatch:
     daily = timeframe_us(layout.timeframe) == DAY_US
     symbols = _symbols(chunk)
     codes = symbols.codes
-    times = read_times(chunk.columns["ts"], layout, daily, codes)
-    values, unparsable = _numbers(chunk, review)
+    before = int(chunk.numbers()[0]) - 1
+    times = read_times(chunk.columns["ts"], layout, daily, codes, before)
+    values, unparsable = _numbers(chunk, review, before)
     placed = place(times, layout, codes, review, values["volume"])
     broken = {
         "missing_symbol": symbols.missing,
@@ -195,7 +232,7 @@ def normalize(chunk: Chunk, review: FileReview | None = None) -> pa.RecordBatch:
     return pa.Table.from_batches([bars, _refused_misfits(chunk)]).combine_chunks().to_batches()[0]
 
 
-def _numbers(chunk: Chunk, review: FileReview) -> tuple[dict[str, FloatArray], BoolArray]:
+def _numbers(chunk: Chunk, review: FileReview, before: int) -> tuple[dict[str, FloatArray], BoolArray]:
     columns, n, style = chunk.columns, len(chunk), chunk.layout.numbers
     bad = np.zeros(n, dtype=bool)
     values = {"volume": np.zeros(n), "vwap": np.full(n, np.nan), "trade_count": np.full(n, np.nan)}
@@ -204,7 +241,7 @@ def _numbers(chunk: Chunk, review: FileReview) -> tuple[dict[str, FloatArray], B
             read = read_counts if name == "trade_count" else read_numbers
             values[name], broken = read(columns[name], style)
             bad |= broken
-    review.look_at_numbers(columns, values)
+    review.look_at_numbers(columns, values, before)
     if chunk.layout.price_unit != 1.0:
         for name in _PRICES:
             values[name] = values[name] / chunk.layout.price_unit

@@ -145,8 +145,8 @@ def with_commas(column: pd.Series) -> tuple[str, str] | None:
     return str(commas[0]), option
 
 
-def may_be_grouped(column: pd.Series, values: FloatArray) -> bool:
-    """Tell whether every value with a dot could be thousands, as 1.234 and 12.500, and some value has one.
+def may_be_grouped(column: pd.Series, values: FloatArray) -> bool | None:
+    """Tell whether every value with a dot could be thousands, as 1.234 and 12.500; None if none has a dot.
 
     A value such as 0.125, 1234.500 or 1.5 shows that dots are decimal signs.
 
@@ -162,10 +162,12 @@ def may_be_grouped(column: pd.Series, values: FloatArray) -> bool:
         near = np.abs(part * 1_000 - np.round(part * 1_000)) < 1e-6
     if not (near & (np.abs(part) >= 1) & (np.abs(part) < 1_000)).all():
         return False
+    if not pc.any(
+        pc.match_substring(pa.array(column.astype("str"), pa.string(), from_pandas=True), ".")
+    ).as_py():
+        return None
     words = _words(column)
     dotted = words.filter(pc.fill_null(pc.match_substring(words, "."), False))
-    if not len(dotted):
-        return False
     return bool(pc.all(pc.match_substring_regex(dotted, r"^[+-]?[1-9]\d{0,2}\.\d{3}$")).as_py())
 
 

@@ -13,7 +13,7 @@ from whatif.errors import SourceError
 from whatif.exchanges import time_zone
 from whatif.sources.chunk import Chunk, Layout
 from whatif.sources.grid import Grid
-from whatif.sources.limits import ACCEPT, MIN_ROWS, REFUSED_SHARE, exceeds
+from whatif.sources.limits import ACCEPT, MIN_ROWS, MISREAD_SHARE, REFUSED_SHARE, exceeds
 from whatif.sources.numbers import grouped, may_be_grouped, with_commas
 from whatif.sources.rules import RULES
 from whatif.sources.sessions import local_dates, tag_bars
@@ -44,6 +44,8 @@ class FileReview:
         Rows whose range was widened by noise.
     nonpositive : int
         Bars with a price at or below zero.
+    grouped : dict of str to bool
+        Column of numbers with dots → whether all that came could stand between thousands.
     broken : Counter
         Rule → rows that break it.
     example : dict of str to (int, str)
@@ -83,7 +85,7 @@ class FileReview:
                 at = int(np.flatnonzero(rule == place)[0])
                 self.example[name] = (int(chunk.numbers()[at]), chunk.text(at))
 
-    def look_at_numbers(self, columns: pd.DataFrame, values: dict[str, FloatArray]) -> None:
+    def look_at_numbers(self, columns: pd.DataFrame, values: dict[str, FloatArray], before: int) -> None:
         """Notice dots that stand between thousands.
 
         Parameters
@@ -92,11 +94,14 @@ class FileReview:
             n rows as they are in the file.
         values : dict of str to float64 array (n,)
             The numbers read from them by column; NaN where missing or no number.
+        before : int
+            Rows of the file before them.
 
         Raises
         ------
         SourceError
-            If a value has two, and the user has not said that they group.
+            If a value has two, the user has not said that they group, and none before shows that dots are
+            decimal signs; or if commas stand in more than a few of the rows so far.
         """
         assert self.layout is not None
         if self.layout.numbers.stated:
@@ -104,10 +109,13 @@ class FileReview:
         for name in _TEXTS:
             if name not in columns or pd.api.types.is_numeric_dtype(columns[name].dtype):
                 continue
-            if np.isnan(values[name]).any():
-                _check_style(self.layout.source, name, columns[name])
-            if name == "volume" and self.grouped.get(name, True):
-                self.grouped[name] = may_be_grouped(columns[name], values[name])
+            undecided = self.grouped.get(name, True)
+            if missing := int(np.isnan(values[name]).sum()):
+                many = not before or exceeds(missing, before + len(columns), MISREAD_SHARE)
+                _check_style(self.layout.source, name, columns[name], many, undecided)
+            if undecided:
+                told = may_be_grouped(columns[name], values[name])
+                self.grouped |= {} if told is None else {name: told}
 
     def finish(self) -> None:
         """Refuse the file if most of it breaks a rule, or cannot be what the options say.
@@ -146,11 +154,14 @@ class FileReview:
         return None
 
 
-def _check_style(source: str, name: str, column: pd.Series) -> None:
-    """Refuse numbers with commas, or with dots between thousands, and name the option that reads them."""
-    if (commas := with_commas(column)) is not None:
+def _check_style(source: str, name: str, column: pd.Series, many: bool, dots: bool) -> None:
+    """Refuse numbers with commas or with dots between thousands, and name the option that reads them.
+
+    Commas are looked at if they are in `many` rows, and dots if they may be no decimal signs.
+    """
+    if many and (commas := with_commas(column)) is not None:
         raise SourceError(f"{source}: {name} {commas[0]!r} is not a number with a point: give {commas[1]}")
-    if (value := grouped(column)) is not None:
+    if dots and (value := grouped(column)) is not None:
         raise SourceError(
             f"{source}: {name} {value!r}: dots separate thousands in this column, so that 1.234 is 1234: "
             "give --thousands ."

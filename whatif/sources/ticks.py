@@ -277,7 +277,7 @@ def _normalized(chunk: Chunk, rows: str) -> tuple[pa.Table, pa.Table]:
     n, columns, layout = len(chunk), chunk.columns, chunk.layout
     if not n:
         return _schema(TABLES[rows], ("seq", "ingested_at")).empty_table(), _misfits(chunk)
-    times = read_times(columns["ts"], layout, False)
+    times = read_times(columns["ts"], layout, False, before=int(chunk.numbers()[0]) - 1)
     values, bad = {}, np.zeros(n, dtype=bool)
     for name in _NUMBERS[rows]:
         if name in columns:

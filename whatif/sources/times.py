@@ -88,7 +88,9 @@ class _Parsed:
     date_only: bool = False
 
 
-def read_times(stamps: pd.Series, layout: Layout, daily: bool, symbol: IntArray | None = None) -> Times:
+def read_times(
+    stamps: pd.Series, layout: Layout, daily: bool, symbol: IntArray | None = None, before: int = 0
+) -> Times:
     """Return stamps in UTC.
 
     Parameters
@@ -101,6 +103,8 @@ def read_times(stamps: pd.Series, layout: Layout, daily: bool, symbol: IntArray 
         Keep dates as written, and need no time zone for them.
     symbol : int64 array (n,), optional
         Codes of symbols, whose rows are in an order each; None if all are of one.
+    before : int
+        Rows of the same file that were read already: a few that follow them are bad rows, no bad file.
 
     Raises
     ------
@@ -108,17 +112,20 @@ def read_times(stamps: pd.Series, layout: Layout, daily: bool, symbol: IntArray 
         If stamps have no time zone, count in another unit than stated, carry an offset although their clock
         is said to be shifted, or none of them is a time in the stated format.
     """
+    of_file = not before or exceeds(len(stamps), before + len(stamps), MISREAD_SHARE)
     if layout.time_format in EPOCH_FORMATS:
         _check_shift(layout, f"count from 1970 ({stamps.iloc[0]})")
-        us, bad = _epoch(stamps, layout, daily)
-        return _instants(us, bad, layout, daily)
+        us, bad, other = _epoch(stamps, layout, daily, of_file)
+        return _instants(us, bad, other, layout, daily)
     parsed = _parse(stamps, layout, daily)
     bad = parsed.utc.isna().to_numpy()
-    if len(bad) and bad.all():
+    if len(bad) and bad.all() and of_file:
         raise SourceError(f"{layout.source}: {time_hint(stamps, layout.time_format)}")
     if parsed.aware.any():
         _check_shift(layout, "carry an offset")
-    return _days(parsed, bad, layout, symbol) if daily else _bars(parsed, bad, layout, symbol)
+    if daily:
+        return _days(parsed, bad, layout, symbol)
+    return _bars(parsed, bad, layout, symbol, of_file)
 
 
 def _check_shift(layout: Layout, what: str) -> None:
@@ -129,9 +136,12 @@ def _check_shift(layout: Layout, what: str) -> None:
         )
 
 
-def _instants(us: IntArray, bad: BoolArray, layout: Layout, daily: bool) -> Times:
-    """Return instants that count from 1970; days of them are dates where they are midnight."""
-    late = _implausible(us) & ~bad
+def _instants(us: IntArray, bad: BoolArray, other: BoolArray, layout: Layout, daily: bool) -> Times:
+    """Return instants that count from 1970; days of them are dates where they are midnight.
+
+    Those that count something `other`, (n,), are no dates of bars.
+    """
+    late = (_implausible(us) | other) & ~bad
     none = np.zeros(len(us), dtype=bool)
     broken = _broken(bad, late)
     us = np.where(bad | late, 0, us)
@@ -142,14 +152,14 @@ def _instants(us: IntArray, bad: BoolArray, layout: Layout, daily: bool) -> Time
     return Times(np.where(dated, day, us), broken, dated, none)
 
 
-def _bars(parsed: _Parsed, bad: BoolArray, layout: Layout, symbol: IntArray | None) -> Times:
+def _bars(parsed: _Parsed, bad: BoolArray, layout: Layout, symbol: IntArray | None, of_file: bool) -> Times:
     none = np.zeros(len(bad), dtype=bool)
     us = _us(parsed.utc, bad)
     late = _implausible(us) & ~bad
     if parsed.aware.all():
         broken = _broken(bad, late)
         return Times(np.where(late, 0, us), broken, none, none)
-    if layout.timezone is None and not parsed.aware.any():
+    if layout.timezone is None and not parsed.aware.any() and of_file:
         raise SourceError(
             f"{layout.source}: stamps carry no time zone ({parsed.utc[~bad].iloc[0]}): name it, as in "
             "--timezone America/New_York"
@@ -389,7 +399,10 @@ def _by_order(local: IntArray, twice: BoolArray, symbol: IntArray | None) -> tup
     return settled, first
 
 
-def _epoch(stamps: pd.Series, layout: Layout, daily: bool) -> tuple[IntArray, BoolArray]:
+def _epoch(
+    stamps: pd.Series, layout: Layout, daily: bool, of_file: bool
+) -> tuple[IntArray, BoolArray, BoolArray]:
+    """Return microseconds, rows that hold no number, and rows that count another unit, or nothing; (n,)."""
     if not pd.api.types.is_numeric_dtype(stamps.dtype) and pd.api.types.is_datetime64_any_dtype(stamps.dtype):
         raise SourceError(
             f"{layout.source}: stamps are times already ({stamps.iloc[0]}), they count nothing: leave out "
@@ -398,13 +411,19 @@ def _epoch(stamps: pd.Series, layout: Layout, daily: bool) -> tuple[IntArray, Bo
     counts = pd.to_numeric(stamps, errors="coerce")
     values = counts.to_numpy(dtype=np.float64, na_value=np.nan)
     bad = ~np.isfinite(values)
-    _check_unit(stamps, values[~bad], layout, daily)
+    if of_file:
+        _check_unit(stamps, values[~bad], layout, daily)
     unit_us = EPOCH_FORMATS[str(layout.time_format)]
     huge = np.abs(np.where(bad, 0, values)) * (unit_us or 1e-3) > _LAST_US  # no date, and no int64
     whole = counts.where(~(bad | huge), 0)
     scaled = whole * unit_us if unit_us else whole // 1000
-    us = scaled.to_numpy().astype(np.int64)
-    return np.where(huge, int(_LAST_US), us), bad
+    us = np.where(huge, int(_LAST_US), scaled.to_numpy().astype(np.int64))
+    other = np.abs(us) < (_DAYS_SINCE_US if daily else _BARS_SINCE_US)
+    for i in np.flatnonzero(other & ~bad & (us != 0)):
+        other[i] = fitting_epoch(values[i]) not in (None, layout.time_format)
+    # a lone 0 stands for no time: bars of 1970 come with others of that month
+    others = (us != 0) & (np.abs(us) < _DAYS_SINCE_US) & ~bad & ~other
+    return us, bad, np.where(us == 0, not others.any(), other)
 
 
 def _check_unit(stamps: pd.Series, counts: FloatArray, layout: Layout, daily: bool) -> None:
