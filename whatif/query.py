@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import json
 import re
+import warnings
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,12 +21,13 @@ import pyarrow as pa
 
 from whatif.domain import KEY
 from whatif.errors import LakeError
-from whatif.lake import RESULTS, TEST_LOOKS
+from whatif.lake import BARS, RESULTS, TEST_LOOKS
 from whatif.pins import (
     LakeLocation,
     current_pin,
     local_path,
     moment_of,
+    older_state,
     open_table,
     planned,
     read_arrow,
@@ -82,12 +85,15 @@ class Tables:
     ----------
     connection : duckdb.DuckDBPyConnection
         DuckDB's own connection, for Arrow, Polars and its relational methods; its time zone is UTC.
+    notes : tuple of str
+        What to know of them: that bars are those of an older moment, since what stood then has expired.
     """
 
     def __init__(self, location: LakeLocation, as_of: datetime | None = None) -> None:
         self.connection: duckdb.DuckDBPyConnection = _engine().connect(config=dict(_SETTINGS))
         self.connection.execute("SET TimeZone = 'UTC'")
         self._damaged: dict[str, str] = {}
+        self.notes: tuple[str, ...] = _older(location, as_of)
         there = table_names(location)
         for name in there:
             try:
@@ -253,7 +259,8 @@ def tables(location: LakeLocation | None = None, as_of: datetime | str | None = 
     location : LakeLocation, optional
         Where the lake is; from the environment if left out.
     as_of : datetime or str, optional
-        Read the lake as it stood then; UTC where no time zone is given. Views of reports are today's.
+        Read the lake as it stood then; UTC where no time zone is given. Views of reports are today's. Where
+        bars that stood then have expired, those before them are read, with a RuntimeWarning.
 
     Returns
     -------
@@ -270,7 +277,20 @@ def tables(location: LakeLocation | None = None, as_of: datetime | str | None = 
         raise LakeError(f"as_of {as_of!r} names no moment: write one such as 2024-03-01T00:00Z")
     if moment is not None and moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
-    return Tables(location or LakeLocation.from_environment(), moment)
+    made = Tables(location or LakeLocation.from_environment(), moment)
+    for note in made.notes:
+        warnings.warn(note, RuntimeWarning, stacklevel=2)
+    return made
+
+
+def _older(location: LakeLocation, as_of: datetime | None) -> tuple[str, ...]:
+    """Return what is to be said of bars of a moment; damaged tables tell it where they are asked for."""
+    if as_of is None or BARS.name not in table_names(location):
+        return ()
+    with suppress(LakeError):
+        told = older_state(location, current_pin(location, BARS.name, as_of), as_of)
+        return (told,) if told else ()
+    return ()
 
 
 def _engine() -> Any:

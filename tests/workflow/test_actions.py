@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from datetime import timedelta
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pandas as pd
 import pytest
 
 import whatif
+from whatif.cli import main
 from whatif.errors import LakeError, SourceError
 from whatif.lake import BARS, tag_pin
 from whatif.lake.maintenance import maintain
@@ -265,7 +267,10 @@ def test_bars_as_of_a_snapshot_a_tag_and_a_moment(lake: LakeLocation, tmp_path: 
 
 
 def test_a_moment_whose_snapshot_has_expired_is_told(
-    lake: LakeLocation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    lake: LakeLocation,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     """What stood then is not known any more: an older state must not pass for it."""
     first = current_pin(lake, "bars")
@@ -281,6 +286,11 @@ def test_a_moment_whose_snapshot_has_expired_is_told(
     kept = {one.snapshot_id for one in open_table(lake, "bars").metadata.snapshots}
     assert first.snapshot_id in kept
     assert len(kept) == 2
+
+    def closes_as_of(moment: str) -> list[float]:
+        frame = whatif.read_bars(["S"], timeframe="1d", as_of=moment, location=lake)
+        return [float(close) for close in frame["close"]]
+
     exact = resolve_study(study(as_of=before), lake)
     assert exact.bars.snapshot_id == first.snapshot_id
     assert not any("as_of" in note for note in exact.notes)
@@ -288,6 +298,18 @@ def test_a_moment_whose_snapshot_has_expired_is_told(
         older = resolve_study(study(as_of=moment), lake)
         assert older.bars.snapshot_id == first.snapshot_id
         assert any(said in note for note in older.notes)
+        with pytest.warns(RuntimeWarning, match=said):
+            assert closes_as_of(moment) == [693.0, 700.0, 100.0, 100.0, 98.0]
+        with pytest.warns(RuntimeWarning, match=said), whatif.tables(lake, as_of=moment) as opened:
+            assert opened.sql("SELECT min(close) AS least FROM bars")["least"][0] == 98.0
+        monkeypatch.setenv("WHATIF_HOME", str(lake.home))
+        assert main(["sql", "SELECT 1 AS one", "--as-of", moment]) == 0
+        told = capsys.readouterr()
+        assert said in told.err
+        assert "one" in told.out
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert closes_as_of(before) == [693.0, 700.0, 100.0, 100.0, 98.0]
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -40,7 +41,12 @@ def sql(
     import whatif
 
     console = Console()
-    with whatif.tables(as_of=as_of) as opened:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        opened = whatif.tables(as_of=as_of)
+    with opened:
+        for note in opened.notes:
+            say(Console(stderr=True), f"note: {note}")
         if query is None:
             rows = [(name, f"{one.name} {one.type}") for name in opened.names for one in opened.columns(name)]
             found = pd.DataFrame(rows, columns=["table", "column"])

@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from whatif.lake.deliveries import (
         DeliveryNote,
         delivery_id,
-        expired_since,
         find_delivery,
         is_file,
         keep_notes,
@@ -74,7 +73,7 @@ else:
         {
             "catalogue": "About describe",
             "create": "create_tables set_properties",
-            "deliveries": "DeliveryNote delivery_id expired_since find_delivery is_file keep_notes "
+            "deliveries": "DeliveryNote delivery_id find_delivery is_file keep_notes "
             "list_deliveries list_refused noted notes_of sources_of",
             "doctor": "examine repair",
             "holdings": "list_bars refused_in",

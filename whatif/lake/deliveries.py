@@ -14,8 +14,8 @@ import pyarrow.compute as pc
 from whatif.errors import LakeError, nearest
 from whatif.lake.tables import DELIVERIES
 from whatif.pins import (
+    DELIVERY_ID,
     LakeLocation,
-    Pin,
     all_of,
     batches,
     current_pin,
@@ -32,12 +32,11 @@ if TYPE_CHECKING:
 
 QUARANTINE_COLUMNS = ("source", "line", "row", "symbol", "ts", "rule", "raw", "ingested_at")
 _SHOWN = 8
-_ID = "%Y%m%d-%H%M%S-%f"
 
 
 def delivery_id(at: datetime) -> str:
     """Return the name of the delivery that was ingested at an instant."""
-    return at.astimezone(UTC).strftime(_ID)
+    return at.astimezone(UTC).strftime(DELIVERY_ID)
 
 
 @dataclass(frozen=True)
@@ -134,35 +133,9 @@ def noted(location: LakeLocation) -> dict[str, DeliveryNote]:
     return found
 
 
-def expired_since(location: LakeLocation, pin: Pin, until: datetime) -> list[DeliveryNote]:
-    """Return the deliveries that changed bars after a pinned snapshot, and whose own snapshots have expired.
-
-    Parameters
-    ----------
-    location : LakeLocation
-        Where the lake is.
-    pin : Pin
-        Of bars.
-    until : datetime
-        The latest that counts, tz-aware.
-    """
-    pinned = open_table(location, pin.table).snapshot_by_id(pin.snapshot_id)
-    if pinned is None or not has_rows(location, DELIVERIES.name):
-        return []
-    since = datetime.fromtimestamp(pinned.timestamp_ms / 1000, UTC)
-    names = [each.name for each in fields(DeliveryNote)]
-    notes = [
-        DeliveryNote(**row)
-        for row in read_arrow(current_pin(location, DELIVERIES.name), names).to_pylist()
-        if row["landed"] or row["corrected"] or row["removed"]
-    ]
-    found = [note for note in notes if since < instant_of(note.delivery) <= until]
-    return sorted(found, key=lambda note: note.delivery)
-
-
 def instant_of(delivery: str) -> datetime:
     """Return the instant that a delivery's id names."""
-    return datetime.strptime(delivery, _ID).replace(tzinfo=UTC)
+    return datetime.strptime(delivery, DELIVERY_ID).replace(tzinfo=UTC)
 
 
 def list_deliveries(location: LakeLocation | None = None) -> pd.DataFrame:

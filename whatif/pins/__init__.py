@@ -8,9 +8,10 @@ from whatif.doors import door
 
 if TYPE_CHECKING:
     from whatif.pins.adjust import ACTIONS, DIVIDEND, SPLIT
-    from whatif.pins.api import adjusted_frame, moment_us
+    from whatif.pins.api import adjusted_frame, moment_us, older_state
     from whatif.pins.arrow_types import schema_of, type_of
     from whatif.pins.current import (
+        DELIVERY_ID,
         EXTENDS,
         adjusted_pin,
         current_pin,
@@ -89,10 +90,10 @@ else:
         __name__,
         {
             "adjust": "ACTIONS DIVIDEND SPLIT",
-            "api": "adjusted_frame moment_us",
+            "api": "adjusted_frame moment_us older_state",
             "arrow_types": "schema_of type_of",
-            "current": "EXTENDS adjusted_pin current_pin find_pin has_rows may_hold moment_of open_table "
-            "pin_at renamed_pin table_exists table_names tagged_pin written_at",
+            "current": "DELIVERY_ID EXTENDS adjusted_pin current_pin find_pin has_rows may_hold moment_of "
+            "open_table pin_at renamed_pin table_exists table_names tagged_pin written_at",
             "damage": "Damage described moved_from newest_whole planned reading snapshot_damage",
             "filters": "all_of at_most bars_filter equal everything of_timeframe one_of starts_with within",
             "groups": "runs_of symbols_of",

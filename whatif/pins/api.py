@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 
 import numpy as np
 import pandas as pd
@@ -14,9 +15,17 @@ from whatif.calendars import canonical_exchange
 from whatif.domain import canonical_timeframe, instant_us
 from whatif.errors import LakeError, nearest
 from whatif.pins.adjust import ADJUSTED_PRICES
-from whatif.pins.current import adjusted_pin, current_pin, renamed_pin
+from whatif.pins.current import (
+    DELIVERY_ID,
+    adjusted_pin,
+    current_pin,
+    has_rows,
+    open_table,
+    renamed_pin,
+)
 from whatif.pins.filters import bars_filter, of_timeframe
 from whatif.pins.location import LakeLocation
+from whatif.pins.metadata import time_of_ms
 from whatif.pins.pin import Pin
 from whatif.pins.read import latest_rows, microseconds, read_arrow, scales_of, symbol_names
 from whatif.pins.renames import Names
@@ -49,7 +58,8 @@ def read_bars(
     start, end : str, date or datetime, optional
         Half-open range of the bars' starts; UTC where no time zone is given.
     as_of : str, date, datetime or Pin, optional
-        Read the lake as it stood then; now if left out. UTC where no time zone is given.
+        Read the lake as it stood then; now if left out. UTC where no time zone is given. Where snapshots of
+        deliveries that came by then have expired, what stood before them is read, with a RuntimeWarning.
     timeframe : str
         Length of a bar, such as "1min" or "1d".
     session : str
@@ -104,6 +114,46 @@ def read_bars(
     return frame
 
 
+def older_state(location: LakeLocation, bars: Pin, until: datetime) -> str:
+    """Return what to say where a moment's bars are read as they stood before it; "" where they are not.
+
+    They are if deliveries came between the pinned snapshot and the moment, whose own snapshots have expired.
+
+    Parameters
+    ----------
+    location : LakeLocation
+        Where the lake is.
+    bars : Pin
+        Of bars, of that moment.
+    until : datetime
+        The moment, tz-aware.
+    """
+    pinned = open_table(location, bars.table).snapshot_by_id(bars.snapshot_id)
+    if pinned is None or not has_rows(location, _DELIVERIES):
+        return ""
+    changed = ("landed", "corrected", "removed")
+    rows = read_arrow(current_pin(location, _DELIVERIES), ["delivery", *changed]).to_pylist()
+    since = time_of_ms(pinned.timestamp_ms)
+    gone = sorted(
+        row["delivery"]
+        for row in rows
+        if any(row[name] for name in changed)
+        and since < datetime.strptime(row["delivery"], DELIVERY_ID).replace(tzinfo=UTC) <= until
+    )
+    if not gone:
+        return ""
+    count = "1 delivery" if len(gone) == 1 else f"{len(gone):,} deliveries"
+    which = gone[0] if len(gone) == 1 else f"{gone[0]} to {gone[-1]}"
+    return (
+        f"as_of {until.isoformat()} reads bars as they stood before {count} that came by then, {which}: "
+        "their snapshots have expired (of older days and months the last one is kept); name a moment before "
+        "them, or a tag, to read what was there"
+    )
+
+
+_DELIVERIES = "deliveries"
+
+
 def adjusted_frame(pin: Pin, frame: pd.DataFrame, timeframe: str, hours: str = "regular") -> pd.DataFrame:
     """Return bars with prices and volumes adjusted as a pin says.
 
@@ -156,7 +206,11 @@ def _has_twice(table: pa.Table) -> bool:
 
 def _pin_at(as_of: Moment | None, location: LakeLocation | None) -> Pin:
     moment = None if as_of is None else _instant(as_of)
-    return current_pin(location or LakeLocation.from_environment(), "bars", moment)
+    location = location or LakeLocation.from_environment()
+    pin = current_pin(location, "bars", moment)
+    if moment is not None and (told := older_state(location, pin, moment)):
+        warnings.warn(told, RuntimeWarning, stacklevel=3)
+    return pin
 
 
 def _instant(moment: Moment) -> datetime:

@@ -155,6 +155,10 @@ def _tagged_or_newest(location: LakeLocation, table: str, tag: str, as_of: datet
     return kept or current_pin(location, table, as_of)
 
 
+DELIVERY_ID = "%Y%m%d-%H%M%S-%f"
+"""How a delivery's id tells when it came, UTC."""
+
+
 EXTENDS = "whatif.extends"
 """Snapshot property: the snapshot whose rows stay beside those that this one has written."""
 

@@ -21,7 +21,7 @@ from whatif.features import (
     features_needs,
     pin_news,
 )
-from whatif.lake import QUALITY_RULES, check_quality, expired_since, tag_pin
+from whatif.lake import QUALITY_RULES, check_quality, tag_pin
 from whatif.pins import (
     LakeLocation,
     Pin,
@@ -33,6 +33,7 @@ from whatif.pins import (
     has_rows,
     moment_of,
     of_timeframe,
+    older_state,
     open_table,
     pin_at,
     renamed_pin,
@@ -322,7 +323,8 @@ def _pinned_bars(study: Study, location: LakeLocation, latest: bool) -> tuple[Pi
         bars, behind = pin_at(location, "bars", data.as_of), ""
         if latest:
             behind = f"data.as_of {data.as_of} stands: --latest takes no newer bars"
-        behind = _not_kept(location, bars, data.as_of) or behind
+        moment = moment_of(data.as_of)  # none of a tag, or a snapshot's number
+        behind = (older_state(location, bars, moment) if moment else "") or behind
     else:
         bars = current_pin(location, "bars") if latest or tagged is None else tagged
         behind = "" if latest or tagged is None else _changed_since(location, bars)
@@ -330,23 +332,6 @@ def _pinned_bars(study: Study, location: LakeLocation, latest: bool) -> tuple[Pi
     of_first = "" if latest else tag
     bars = adjusted_pin(location, bars, data.adjust, of_first, known)
     return renamed_pin(location, bars, data.renames, of_first, known), behind
-
-
-def _not_kept(location: LakeLocation, bars: Pin, as_of: str) -> str:
-    """Return what to say if bars of a moment are read as they stood before it; "" if they are not."""
-    moment = moment_of(as_of)
-    if moment is None:  # a tag, or a snapshot's number
-        return ""
-    gone = expired_since(location, bars, moment)
-    if not gone:
-        return ""
-    count = "1 delivery" if len(gone) == 1 else f"{len(gone):,} deliveries"
-    which = gone[0].delivery if len(gone) == 1 else f"{gone[0].delivery} to {gone[-1].delivery}"
-    return (
-        f"data.as_of {as_of} reads bars as they stood before {count} that came by then, {which}: their "
-        "snapshots have expired (of older days and months the last one is kept); name a moment before them, "
-        "or a tag, to read what was there"
-    )
 
 
 def _left_out(bars: Pin, checked: Checked, parts: Iterable[BarSlice]) -> list[str]:
