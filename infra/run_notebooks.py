@@ -83,7 +83,7 @@ def _settle(cell: Any, folder: Path) -> None:
     cell.metadata = {}
     if cell.cell_type != "code":
         return
-    cell.outputs = [one for one in cell.outputs if one.get("name") != "stderr"]
+    cell.outputs = [one for one in cell.outputs if one.get("name") != "stderr" and not _is_empty(one)]
     for one in cell.outputs:
         data = one.get("data", {})
         drawn = data.pop(PLOTLY, None)
@@ -94,6 +94,11 @@ def _settle(cell: Any, folder: Path) -> None:
             data[key] = without_paths(data[key])
         if "text" in one:
             one["text"] = without_paths(one["text"])
+
+
+def _is_empty(output: Any) -> bool:
+    """Whether an output shows nothing: a run's line of progress, when the run is over."""
+    return output.output_type == "display_data" and not any(output["data"].values())
 
 
 def without_paths(text: str) -> str:

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from whatif.report.pictures import curves_svg, write_pictures
     from whatif.report.progress import Progress
     from whatif.report.sides import Side, print_sides, write_sides
-    from whatif.report.speaking import console_of, print_result
+    from whatif.report.speaking import console_of, print_result, stays
     from whatif.report.study_plots import StudyPlots
     from whatif.report.summary import Summary, summarize
     from whatif.report.terminal import print_leaderboard, print_written
@@ -66,7 +66,7 @@ else:
             "pictures": "curves_svg write_pictures",
             "progress": "Progress",
             "sides": "Side print_sides write_sides",
-            "speaking": "console_of print_result",
+            "speaking": "console_of print_result stays",
             "study_plots": "StudyPlots",
             "summary": "Summary summarize",
             "terminal": "print_leaderboard print_written",

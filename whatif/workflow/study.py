@@ -29,6 +29,7 @@ from whatif.report import (
     keep_answer,
     kept_answer,
     print_result,
+    stays,
     waits_on,
 )
 from whatif.resolve import (
@@ -114,7 +115,7 @@ class RunOptions:
         Folder of report and files; `reports/<study>` in the lake's home if None.
     console : Console or None
         Where progress goes, and the answer as soon as it stands: report and MLflow come after it. If None,
-        standard error has progress, verdict and numbers, and the cell of a notebook progress alone.
+        standard error has progress, verdict and numbers, and a notebook's cell progress while it runs.
     verbose : bool
         Print the whole answer, with every statistic of the verdict, instead of one screen.
     only_stored : bool
@@ -198,19 +199,19 @@ def run(
     asked = study if isinstance(study, Study) else load_study(study)
     where = location or LakeLocation.from_environment()
     chosen_options = options or RunOptions()
-    chosen_options = replace(chosen_options, console=console_of(chosen_options.console, quiet))
-    # everything that can be refused is, before the lake is locked and Spark starts
-    if where.local and where.home.is_dir():
-        keep_in(where.home)
-    checked = check_study(asked, location=where)
-    check_bars(where)
-    with writer_lock(where, f"run study {asked.study}"):
-        session = lazy_session(where, spark, waits_on(chosen_options.console))
-        given = spark is not None
-        writing = None if chosen_options.only_stored else session
-        trial = None if writing is None else partial(_try_new, where, chosen_options)
-        resolved = resolve_study(checked, where, writing, chosen_options.latest, trial)
-        return _Run(session, where, resolved, chosen_options, given).answer()
+    with console_of(chosen_options.console, quiet) as console:
+        chosen_options = replace(chosen_options, console=console)
+        # everything that can be refused is, before the lake is locked and Spark starts
+        if where.local and where.home.is_dir():
+            keep_in(where.home)
+        checked = check_study(asked, location=where)
+        check_bars(where)
+        with writer_lock(where, f"run study {asked.study}"):
+            session = lazy_session(where, spark, waits_on(console))
+            writing = None if chosen_options.only_stored else session
+            trial = None if writing is None else partial(_try_new, where, chosen_options)
+            resolved = resolve_study(checked, where, writing, chosen_options.latest, trial)
+            return _Run(session, where, resolved, chosen_options, spark is not None).answer()
 
 
 def _try_new(location: LakeLocation, options: RunOptions, resolved: Resolved) -> None:
@@ -562,9 +563,9 @@ class _Run:
             self.options.console.print(text, highlight=False, markup=False, soft_wrap=True)
 
     def _warn(self, text: str) -> None:
-        """Say what went wrong beside the answer; to a program that shows nothing, as a warning."""
+        """Say what went wrong beside the answer; where nothing of it would stay, as a warning."""
         self._say(text)
-        if self.options.console is None:
+        if not stays(self.options.console):
             warnings.warn(text, RuntimeWarning, stacklevel=2)
 
 
