@@ -102,6 +102,24 @@ def test_a_configuration_beside_itself_differs_by_nothing(lake) -> None:
     assert "not distinguishable" in better(found)
 
 
+def test_sides_whose_returns_are_by_other_periods_are_compared_by_those_of_the_first(tmp_path: Path) -> None:
+    location = LakeLocation(tmp_path / "home")
+    put_bars(location, [walk("A", 1, minutes=120)])
+    fine, hours = tmp_path / "fine.yaml", tmp_path / "hours.yaml"
+    for path, period in ((fine, "bar"), (hours, "hour")):
+        given: dict[str, Any] = {"data": {**STUDY["data"], "symbols": ["A"]}, "period": period}
+        path.write_text(study_text(**SMALL, **given, study=path.stem, axes={"fast": [3], "slow": [15]}))
+        run(path, None, location, RunOptions(track=False, report=False, certify=False, runner="local"))
+    found, turned = compare(fine, hours, location), compare(hours, fine, location)
+    # three sessions of 6.5 hours each
+    assert (len(found.equity), len(turned.equity)) == (3 * 390, 3 * 7)
+    # a side's last value is its own, whatever periods cut it
+    for a, b in (("a", "b"), ("b", "a")):
+        assert found.equity[a].iloc[-1] == pytest.approx(turned.equity[b].iloc[-1], rel=1e-12)
+        assert found.figures.loc[a, "pnl_net"] == turned.figures.loc[b, "pnl_net"]
+    assert any("over A's" in note for note in found.notes)
+
+
 def test_what_cannot_be_compared_is_refused(lake) -> None:
     location, one, other = pair(lake)
     with pytest.raises(StudyError, match="has no configuration 'zz'"):

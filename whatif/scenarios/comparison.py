@@ -154,7 +154,8 @@ def compare(a: Study | str | Path, b: Study | str | Path, location: LakeLocation
     Returns
     -------
     Comparison
-        On the time that the validate windows of both share, and the symbols that A trades.
+        On the time that the validate windows of both share, the symbols that A trades, and A's periods of
+        returns.
 
     Raises
     ------
@@ -174,12 +175,20 @@ def compared(one: Side, other: Side) -> Comparison:
     """Return the comparison of two sides."""
     window = _shared_window(one, other)
     _check_symbols(one, other)
-    plans = in_window(one, window), in_window(other, window)
+    plan = in_window(one, window)
+    periods = plan.windows[SCENARIO].periods
+    plans = plan, in_window(other, window, periods)
     objective = one.resolved.study.objective
     key = objective if objective in FIGURES else "sharpe"
     notes = (
         [] if key == objective else [f"runs of some mixes do not tell {objective}: sharpe stands in for it"]
     )
+    own = in_window(other, window).windows[SCENARIO].periods
+    if len(own) != len(periods):
+        notes.append(
+            f"Returns of both are over A's {len(periods):,} periods ({periods.kind}); "
+            f"B by itself has {len(own):,} ({own.kind})"
+        )
     parts = _parts(one, other, plans)
     mixes = _Mixes(plans[0], one.configuration, parts, one.groups)
     first = mixes.base
@@ -189,7 +198,6 @@ def compared(one: Side, other: Side) -> Comparison:
     if mixes.failed:
         notes.append(f"{len(mixes.failed):,} mixes of both cannot run: {next(iter(mixes.failed.values()))}")
     fills, same = _first_fills(first, second)
-    per_year = plans[0].windows[SCENARIO].periods.per_year
     used = "sharpe" if key not in ("sharpe", "return_pct") else key
     equity = pd.DataFrame({"a": (1.0 + first.returns).cumprod(), "b": (1.0 + second.returns).cumprod()})
     if plans[0].bars != plans[1].bars:
@@ -205,7 +213,7 @@ def compared(one: Side, other: Side) -> Comparison:
         differences=differences,
         fills=fills,
         same_fills=same,
-        interval=difference_interval(second.returns, first.returns, used, per_year, seed=SEED),
+        interval=difference_interval(second.returns, first.returns, used, periods.per_year, seed=SEED),
         equity=equity,
         notes=tuple(notes),
     )
