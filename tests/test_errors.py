@@ -34,6 +34,10 @@ def test_a_hint_is_a_slip_of_the_pen_or_everything_there_is(given: str, valid: l
         # no remedy: a key that is called as a verb is, a quotation, a fact
         ("costs: name = 3 is no text", ("costs: name = 3 is no text", "")),
         ("run: it ended: disk full", ("run: it ended: disk full", "")),
+        (
+            "SQL: DROP changes nothing here: write a query",
+            ("SQL: DROP changes nothing here", "write a query"),
+        ),
         ("", ("", "")),
     ],
 )

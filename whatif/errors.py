@@ -112,10 +112,10 @@ _REMEDY_BEGINS = (
 """Verbs by which messages tell what to do."""
 
 _REMEDY = re.compile(
-    rf"[:;.] (?=(?:did you mean |valid: |'whatif |(?:{'|'.join(_REMEDY_BEGINS.split())}) (?!=))\S)",
-    flags=re.I,
+    r"[:;.] (?![A-Z]{2})(?=(?i:did you mean |valid: |'whatif |"
+    rf"(?:{'|'.join(_REMEDY_BEGINS.split())}) (?!=))\S)"
 )
-"""What stands between what is wrong and what helps."""
+"""What stands between what is wrong and what helps; DROP in capitals is a word of SQL."""
 
 
 def split_remedy(line: str) -> tuple[str, str]:

@@ -168,8 +168,8 @@ class Tables:
         if kinds and kinds[-1] not in _TELLING and not ("ATTACH" in kinds[:-1] and kinds[-1] in _STORING):
             raise LakeError(
                 f"SQL: {kinds[-1]} changes this connection alone, which ends with the query, and no table "
-                "of the lake: end with a query, write COPY (...) TO 'file.csv', or ATTACH a data base of "
-                "your own before"
+                "of the lake: write a query last, or COPY (...) TO 'file.csv', or ATTACH a data base of your "
+                "own before"
             )
 
     def close(self) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from whatif.errors import LakeError, LakeLockedError
+from whatif.errors import LakeError, LakeLockedError, split_remedy
 from whatif.lake import writer_lock
 from whatif.pins import LakeLocation
 
@@ -21,7 +21,7 @@ import sys, time
 from pathlib import Path
 from whatif.lake import writer_lock
 from whatif.pins import LakeLocation
-with writer_lock(LakeLocation(Path(sys.argv[1])), "a long ingest"):
+with writer_lock(LakeLocation(Path(sys.argv[1])), "run a long ingest"):
     print("held", flush=True)
     time.sleep(60)
 """
@@ -45,8 +45,9 @@ def test_who_holds_it_is_named(other, lake_home: LakeLocation) -> None:
     with pytest.raises(LakeLockedError) as caught, writer_lock(lake_home, "mine"):
         pytest.fail("entered")
     message = str(caught.value)
-    for part in (f"process {other.pid}", os.uname().nodename, "user ", "since 20", "a long ingest"):
+    for part in (f"process {other.pid}", os.uname().nodename, "user ", "since 20", "(run a long ingest)"):
         assert part in message
+    assert split_remedy(message)[1].startswith("wait for it to end")
 
 
 def test_a_killed_holder_leaves_the_lake_free(other, lake_home: LakeLocation) -> None:

@@ -149,7 +149,7 @@ def _end_orphan(home: Path, holder: Path) -> None:
 def _who(home: Path, holder: Path) -> str:
     try:
         note = json.loads(holder.read_text())
-        who = "process {pid} on {host}, user {user}, since {since}: {command}".format(**note)
+        who = "process {pid} on {host}, user {user}, since {since} ({command})".format(**note)
     except (OSError, ValueError, KeyError):
         who = "another process (it left no note)"
     return (
