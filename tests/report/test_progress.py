@@ -39,6 +39,10 @@ def test_without_a_terminal_there_are_few_lines():
     assert lines[-1] == "100/100 backtests, 10 k configuration-bars/s, 0:10 elapsed"
 
 
+def test_a_short_run_has_its_last_line_alone():
+    assert _lines(10, 0.09) == ["100/100 backtests, 111 k configuration-bars/s, 0:01 elapsed"]
+
+
 def test_slow_waves_speak_up_every_half_minute():
     assert len(_lines(20, 31.0)) == 20
 

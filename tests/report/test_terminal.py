@@ -2,11 +2,12 @@ from __future__ import annotations
 
 import io
 
+import pandas as pd
 import pytest
 from rich.console import Console
 
 from whatif.report.data import Origin, Ranking, ReportData
-from whatif.report.terminal import print_answer, print_written
+from whatif.report.terminal import print_answer, print_frame, print_written
 
 
 def _printed(data, width=130) -> str:
@@ -94,3 +95,27 @@ def test_all_failed_and_nothing_at_all(make):
     assert "There is no answer: all 168 backtests failed" in _printed(bare)
     assert "with --retry-failed" in _printed(bare)
     assert "no backtest was made" in _printed(make.changed(bare, ranking={"leaderboard": board.iloc[:0]}))
+
+
+def test_a_frame_is_whole_on_80_columns():
+    console = Console(file=io.StringIO(), width=80)
+    row = {"scenario": "[b]volatility raised by half[/b]", "pnl_net": -4536.14, "return_pct": -4.53614}
+    row |= {"sharpe": float("nan"), "max_drawdown_pct": 9.3103, "trades": 0.0, "costs": 36.14, "error": ""}
+    print_frame(console, "Scenarios", pd.DataFrame([row]))
+    first = pd.Timestamp("2013-10-04T13:31", tz="UTC")
+    fills = pd.DataFrame(
+        {"side": ["a"], "ts": [first], "price": [1.23456], "pnl": [-10544.074], "low": [5e-05]}
+    )
+    print_frame(console, "Fills", fills)
+    print_frame(console, "None", fills.head(0))
+    lines = [" ".join(line.split()) for line in console.file.getvalue().splitlines()]
+    assert lines == [
+        "Scenarios",
+        "scenario net profit return % sharpe max dd % trades costs",
+        "[b]volatility raised by −4,536 −4.54 – 9.31 0 36.14",
+        "half[/b]",
+        "Fills",
+        "side ts price pnl low",
+        "a 2013-10-04 13:31:00 1.23456 −10,544.07 0.00005",
+        "None: none",
+    ]

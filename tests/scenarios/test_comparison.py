@@ -21,7 +21,7 @@ from whatif.pins import LakeLocation, current_pin, read_arrow
 from whatif.scenarios import better, compare, compare_versions, stress, stressed
 from whatif.scenarios.comparison import _shared_window
 from whatif.scenarios.side import side_of
-from whatif.scenarios.stressed import _shuffled, doubled
+from whatif.scenarios.stressed import _break_even, _shuffled, doubled
 from whatif.sources import ingest_actions
 from whatif.splits import Window
 from whatif.workflow import RunOptions, run, stored_leaderboard
@@ -250,6 +250,12 @@ def test_a_stress_is_logged_to_the_run_of_the_study(lake, monkeypatch) -> None:
     assert logged["ended"] == "run"
 
 
+def test_a_cost_that_breaks_even_is_told_where_there_is_one() -> None:
+    assert _break_even(1.5) == "Break-even cost: 1.50 basis points of the traded value more than it has"
+    assert _break_even(-125.52).startswith("Break-even cost: none, it loses 125.52 basis points")
+    assert "nothing was traded" in _break_even(float("nan"))
+
+
 def test_doubled_costs() -> None:
     twice = doubled(Execution(commission=0.001, slippage=0.0002))
     assert (twice.commission, twice.slippage) == (0.002, 0.0004)
@@ -265,11 +271,15 @@ def test_doubled_costs() -> None:
 def test_commands_print_and_write_a_page(lake, tmp_path, capsys, monkeypatch) -> None:
     location, one, other = pair(lake)
     monkeypatch.setenv("WHATIF_HOME", str(location.home))
+    monkeypatch.setenv("COLUMNS", "80")
     assert main(["compare", str(one), other, "--html", str(tmp_path / "c.html")]) == 0
     assert "execution.commission" in capsys.readouterr().out
     assert "<svg" in (tmp_path / "c.html").read_text()
     assert main(["stress", str(one), "--histories", "0", "--no-track"]) == 0
-    assert "Break-even cost" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "Break-even cost" in told
+    assert all(word in told for word in ("net profit", "return %", "max dd %"))
+    assert "…" not in told
     csv = tmp_path / "r.csv"
     pd.DataFrame(np.random.default_rng(1).normal(0, 0.01, (200, 3))).to_csv(csv, index=False)
     assert main(["judge", str(csv), "--trials", "5"]) == 0

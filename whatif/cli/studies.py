@@ -18,8 +18,6 @@ from whatif.pins import LakeLocation
 from whatif.texts import visible
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from whatif.workflow import RunOptions, StudyResult
 
 Study = Annotated[str, typer.Argument(help="The study's YAML file, or its s3:// address.")]
@@ -314,6 +312,7 @@ def compare(
     page: Annotated[Path | None, typer.Option("--html", help="Write a page to this file as well.")] = None,
 ) -> None:
     """Say what two configurations differ by, what each difference is worth, and whether it is told apart."""
+    from whatif.report import print_frame
     from whatif.scenarios import better, versions_named
     from whatif.scenarios import compare as compare_sides
 
@@ -324,9 +323,9 @@ def compare(
         return
     found = compare_sides(a, b, LakeLocation.from_environment())
     _print_lines(console, f"A: {found.a}", f"B: {found.b}", found.window)
-    _print_frame(console, "Figures", found.figures.reset_index(names="side"))
-    _print_frame(console, f"Differences, worth in {found.objective}", found.table())
-    _print_frame(
+    print_frame(console, "Figures", found.figures.reset_index(names="side"))
+    print_frame(console, f"Differences, worth in {found.objective}", found.table())
+    print_frame(
         console, f"First fills that differ, after {found.same_fills:,} that are the same", found.fills
     )
     _print_lines(console, better(found), *found.notes)
@@ -334,12 +333,13 @@ def compare(
 
 
 def _compare_versions(console: Console, study: str, a: str, b: str) -> None:
+    from whatif.report import print_frame
     from whatif.scenarios import compare_versions
 
     found = compare_versions(study, a, b, LakeLocation.from_environment())
     _print_lines(console, f"A: whatif {found.a}", f"B: whatif {found.b}", *found.sentences)
-    _print_frame(console, "Metrics that differ", found.metrics)
-    _print_frame(console, f"Rows whose {found.objective} differs most", found.rows)
+    print_frame(console, "Metrics that differ", found.metrics)
+    print_frame(console, f"Rows whose {found.objective} differs most", found.rows)
 
 
 def stress(
@@ -353,13 +353,14 @@ def stress(
     track: Annotated[bool, typer.Option(help="Log it to the study's run in MLflow.")] = True,
 ) -> None:
     """Put what a study chose to a stated set of stresses: later, dearer, its neighbours, resampled pasts."""
+    from whatif.report import print_frame
     from whatif.scenarios import stress as stress_choice
 
     console = Console()
     where = LakeLocation.from_environment()
     found = stress_choice(study, where, histories, mean_block, seed, console, track)
     _print_lines(console, found.name, found.window)
-    _print_frame(console, "Scenarios", found.scenarios)
+    print_frame(console, "Scenarios", found.scenarios)
     _print_lines(console, *found.sentences)
     _write_page(console, page, found.html())
 
@@ -367,21 +368,6 @@ def stress(
 def _print_lines(console: Console, *lines: str) -> None:
     for line in lines:
         console.print(line, highlight=False, markup=False, soft_wrap=True)
-
-
-def _print_frame(console: Console, title: str, frame: pd.DataFrame) -> None:
-    """Print the rows of a frame, numbers to four places."""
-    from rich.table import Table
-
-    table = Table(title=title, title_justify="left", title_style="bold")
-    for k, name in enumerate(frame.columns):
-        # what a row is of is never what gives way
-        table.add_column(str(name), justify="right" if k else "left", no_wrap=not k)
-    for row in frame.itertuples(index=False):
-        table.add_row(
-            *(f"{value:,.4f}" if isinstance(value, float) else visible(str(value)) for value in row)
-        )
-    console.print(table if len(frame) else f"{title}: none", markup=False)
 
 
 def _write_page(console: Console, path: Path | None, text: str) -> None:

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from whatif.report.speaking import console_of, print_result, stays
     from whatif.report.study_plots import StudyPlots
     from whatif.report.summary import Summary, summarize
-    from whatif.report.terminal import print_leaderboard, print_written
+    from whatif.report.terminal import print_frame, print_leaderboard, print_written
     from whatif.report.theme import LOSS, STRATEGY
     from whatif.report.timeline import below_peak, session_starts, thin_lines
     from whatif.report.verdict_panel import print_given
@@ -69,7 +69,7 @@ else:
             "speaking": "console_of print_result stays",
             "study_plots": "StudyPlots",
             "summary": "Summary summarize",
-            "terminal": "print_leaderboard print_written",
+            "terminal": "print_frame print_leaderboard print_written",
             "theme": "LOSS STRATEGY",
             "timeline": "below_peak session_starts thin_lines",
             "verdict_panel": "print_given",

@@ -15,6 +15,7 @@ from rich.text import Text
 _BAR_WIDTH = 12
 """Beside the longest line, a bar of this width fits 80 columns."""
 _LINE_SECONDS = 30.0
+_LEAST_SECONDS = 0.95  # a second, whatever a clock does to it; what is over sooner has its last line alone
 _LINE_SHARE = 0.0999  # a tenth, whatever rounding does to it
 
 
@@ -155,9 +156,9 @@ class Progress:
     def _worth_a_line(self) -> bool:
         if self._done >= self._total:
             return False  # the closing line says it
-        return (
-            self._clock() - self._said_at >= _LINE_SECONDS or self._share() - self._said_share >= _LINE_SHARE
-        )
+        silent = self._clock() - self._said_at
+        further = self._share() - self._said_share >= _LINE_SHARE
+        return silent >= _LINE_SECONDS or (further and silent >= _LEAST_SECONDS)
 
 
 class _Line(TextColumn):

@@ -18,6 +18,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from whatif.domain import METRICS
 from whatif.report import words
 from whatif.report.columns import axis_label, format_metric, metric
 from whatif.report.data import WINDOWS, ReportData, texts
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
 TOP = 10
 _MAX_NOTES = 3
 _SPARK_WIDTH = 79
+_CENTS = 10_000.0
+"""From here on a number that is no metric is written with two places."""
+
 _BETWEEN = " │ "
 _EIGHTHS = "▁▂▃▄▅▆▇█"
 _BOARD = ("return_pct", "benchmark_return_pct", "max_drawdown_pct", "trades", "costs")
@@ -113,6 +117,40 @@ def print_written(console: Console, files: Iterable[Path | str], next_commands: 
     """Print what was written, the report first, and commands worth running now."""
     _print_list("Written", [str(path) for path in files], console)
     _print_list("Next", list(next_commands), console)
+
+
+def print_frame(console: Console, title: str, frame: pd.DataFrame) -> None:
+    """Print the rows of a frame, times in UTC; without a column of which no row says anything."""
+    if not len(frame):
+        console.print(Text(f"{title}: none"))
+        return
+    table, columns = _table(title), []
+    for k, name in enumerate(map(str, frame.columns)):
+        values = frame[frame.columns[k]]
+        cells = [_cell(name, value) for value in values]
+        if any(cells):
+            number = pd.api.types.is_numeric_dtype(values)
+            head = _head(name) if name in METRICS else name.replace("_", " ")
+            # a number, and what stands over it, are never what gives way
+            least = max(map(cell_len, (head, *cells))) if number else None
+            side: Any = "right" if number else "left"
+            table.add_column(escape(head), justify=side, overflow="fold", min_width=least)
+            columns.append(cells)
+    for row in zip(*columns, strict=True):
+        table.add_row(*map(escape, row))
+    console.print(table)
+
+
+def _cell(name: str, value: Any) -> str:
+    """Return a value of a frame: a metric as anywhere else, another number with six digits and the cents."""
+    if name in METRICS:
+        return format_metric(name, value)
+    if isinstance(value, pd.Timestamp):
+        return f"{value:%Y-%m-%d %H:%M:%S}"
+    if not isinstance(value, float):
+        return visible(str(value))
+    many = abs(value) >= _CENTS
+    return (f"{value:,.2f}" if many else axis_label(float(f"{value:.6g}"))).replace("-", "−")
 
 
 def print_leaderboard(data: ReportData, console: Console, top: int = TOP) -> None:

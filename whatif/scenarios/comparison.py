@@ -14,7 +14,7 @@ import pandas as pd
 from whatif.domain import LOWER_IS_BETTER, Bars
 from whatif.errors import StudyError, WhatIfError
 from whatif.pins import LakeLocation, read_bars
-from whatif.report import comparison_html
+from whatif.report import axis_label, comparison_html
 from whatif.runner import Plan
 from whatif.scenarios.page import page_of
 from whatif.scenarios.side import FIGURES, SCENARIO, Outcome, Side, in_window, run_in, side_of
@@ -430,7 +430,7 @@ def _both(left: Any, right: Any, name: str) -> tuple[str, str]:
 
 
 def _said(value: Any) -> str:
-    return "off" if value is None else f"{value:g}" if isinstance(value, float) else str(value)[:80]
+    return "off" if value is None else axis_label(value)[:80]
 
 
 def _bars(plan: Plan) -> str:
@@ -451,6 +451,10 @@ def _model(plan: Plan, configuration: Configuration) -> str | None:
 def better(found: Comparison) -> str:
     """Return in words what the test of the difference says."""
     interval = found.interval
+    if math.isnan(interval.estimate):
+        return (
+            f"{interval.objective} of B less that of A is not known, as a side has none: not distinguishable"
+        )
     sign = -1.0 if found.objective in LOWER_IS_BETTER else 1.0
     said = (
         f"{interval.objective} of B less that of A: {interval.estimate:.3f}, 95 % interval "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import nullcontext
@@ -85,7 +86,7 @@ class Stress:
     @property
     def sentences(self) -> tuple[str, ...]:
         """What it comes to, in words."""
-        said = [f"Break-even cost: {1e4 * self.break_even:,.2f} basis points of the traded value"]
+        said = [_break_even(1e4 * self.break_even)]
         if len(self.histories):
             deep = ", ".join(f"{share:.0%} {value:.2f}" for share, value in self.drawdown.items())
             lost = 100 * self.probability_of_loss
@@ -280,6 +281,16 @@ SHOCKS: Mapping[str, Mapping[str, Any]] = {
     "1 % of the bars missing": {"missing": 0.01},
 }
 """Markets that it is put to."""
+
+
+def _break_even(points: float) -> str:
+    """Return in words what costs may grow by; `points` of a ten thousandth of what was traded."""
+    if math.isnan(points):
+        return "Break-even cost: not known, as nothing was traded"
+    if points < 0.0:
+        lost = f"it loses {-points:,.2f} basis points of the traded value with those it has"
+        return f"Break-even cost: none, {lost}"
+    return f"Break-even cost: {points:,.2f} basis points of the traded value more than it has"
 
 
 def doubled(execution: Execution) -> Execution:
