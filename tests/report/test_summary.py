@@ -69,6 +69,20 @@ def test_one_screen_of_80_by_40_with_every_number_once(make, edge) -> None:
     assert "│" in next(line for line in lines if line.startswith("equity"))
 
 
+def test_a_position_that_is_still_open_is_no_absence_of_trades(make) -> None:
+    data = make.study()
+    row = data.series.comparison["who"] == "strategy"
+    for trades, open_at_end, said in (
+        (0, True, "1 open trade"),
+        (0, False, "0 trades"),
+        (3, True, "3 trades"),
+    ):
+        compared = data.series.comparison.copy()
+        compared.loc[row, ["trades", "open_at_end"]] = [float(trades), float(open_at_end)]
+        told = summarize(make.changed(data, series={"comparison": compared}))
+        assert [number.note for number in told.numbers[:2]] == [said, said]
+
+
 def test_what_cannot_be_told_has_no_chance_and_a_failed_study_says_why(make) -> None:
     few = dataclasses.replace(make.study(), verdict=judged(periods=40))
     assert summarize(few).numbers[3].value == "–"

@@ -183,6 +183,8 @@ def _judged(figures: VerdictStatistics) -> tuple[str, float, float, float, str]:
 
 def _trades(data: ReportData, window: str) -> str:
     figures = data.verdict.verdict.figures if data.verdict is not None else None
+    if words.only_open(data, data.series.chosen.get("symbol"), window):
+        return "1 open trade"
     if figures is None:
         trades = words.figure_of(data, data.series.chosen.get("symbol"), window, "strategy", "trades")
     else:

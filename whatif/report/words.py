@@ -218,6 +218,12 @@ def figure_of(data: ReportData, symbol: Any, name: str, who: str, key: str) -> f
     return data.series.figures.get((symbol, name, who), {}).get(key, float("nan"))
 
 
+def only_open(data: ReportData, symbol: Any, name: str) -> bool:
+    """Return whether the choice closed no trade in a window, and holds a position at its end."""
+    trades, held = (figure_of(data, symbol, name, "strategy", key) for key in ("trades", "open_at_end"))
+    return trades == 0.0 and held == 1.0
+
+
 def _figures(data: ReportData, name: str) -> str:
     symbol, compared = data.series.chosen.get("symbol"), data.series.comparison
     if not ((compared["symbol"] == symbol) & (compared["window"] == name)).any():
@@ -233,7 +239,9 @@ def _figures(data: ReportData, name: str) -> str:
         beside = f"{hold} for " + ("it" if parts else "the market held long")
         parts.append(f"{_in_text(key)} {own}, beside {beside}")
     trades = figure_of(data, symbol, name, "strategy", "trades")
-    parts += [count(int(trades), "closed trade")] if np.isfinite(trades) else []
+    if np.isfinite(trades):
+        held = ", but a position open at the end" if only_open(data, symbol, name) else ""
+        parts.append(f"{count(int(trades), 'closed trade')}{held}")
     return f"{lead}: {'; '.join(parts)}."
 
 
