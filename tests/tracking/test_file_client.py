@@ -163,6 +163,25 @@ def test_a_run_that_was_deleted_meanwhile_gets_nothing(mlflow_home: LakeLocation
         log(tracked, metrics={"m": 1.0})
 
 
+def test_an_experiment_that_another_run_made_meanwhile_is_taken(
+    mlflow_home: LakeLocation, monkeypatch
+) -> None:
+    first = start_study_run(mlflow_home, "s", "one", {})
+    look, asked = FileClient.get_experiment_by_name, []
+
+    def late(client: FileClient, name: str) -> object:
+        asked.append(name)
+        return None if len(asked) == 1 else look(client, name)
+
+    monkeypatch.setattr(FileClient, "get_experiment_by_name", late)
+    second = start_study_run(mlflow_home, "s", "two", {})
+    assert second.run_id != first.run_id
+    assert second.experiment_id == first.experiment_id
+    monkeypatch.setattr(FileClient, "get_experiment_by_name", lambda client, name: None)
+    with pytest.raises(sqlite3.IntegrityError):
+        start_study_run(mlflow_home, "s", "three", {})
+
+
 def newer(file: Path) -> None:
     with closing(sqlite3.connect(file, isolation_level=None)) as opened:
         opened.execute("UPDATE alembic_version SET version_num = 'another'")

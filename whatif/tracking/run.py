@@ -484,13 +484,18 @@ def shipped_file() -> Path:
 
 def _experiment(client: MlflowClient | FileClient, name: str, uri: str, location: LakeLocation) -> str:
     found: Experiment | None = client.get_experiment_by_name(name)
-    if found is not None:
-        if found.lifecycle_stage == "deleted":
-            client.restore_experiment(found.experiment_id)
-        return str(found.experiment_id)
-    local = uri.startswith("sqlite:")
-    artifacts = (location.home / "mlartifacts" / name).as_uri() if local else None
-    return str(client.create_experiment(name, artifact_location=artifacts))
+    if found is None:
+        local = uri.startswith("sqlite:")
+        artifacts = (location.home / "mlartifacts" / name).as_uri() if local else None
+        try:
+            return str(client.create_experiment(name, artifact_location=artifacts))
+        except Exception:  # a run of another lake may have been faster; what it is depends on the client
+            found = client.get_experiment_by_name(name)
+            if found is None:
+                raise
+    if found.lifecycle_stage == "deleted":
+        client.restore_experiment(found.experiment_id)
+    return str(found.experiment_id)
 
 
 def verdict_metrics(figures: VerdictStatistics) -> dict[str, float]:

@@ -47,4 +47,4 @@ def log_answer(own: Tracker, told: Told) -> None:
     own.attempt(lambda run: log(run, metrics=told.metrics, tags=told.tags))
     own.attempt(lambda run: log(run, tags={ANSWER_TAG: told.answer}))
     if own.run_id:
-        own.tell(f"MLflow: run {own.run_id}, {own.children} children")
+        own.tell(f"MLflow: run {own.run_id}, {own.children:,} {'child' if own.children == 1 else 'children'}")
