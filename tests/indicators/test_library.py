@@ -216,7 +216,7 @@ def test_one_spelling_for_one_series(text: str, canonical: str) -> None:
     [
         ("bbands(20, 2)", "has several outputs, upper, middle, lower: name one, as in bbands(20, 2).upper"),
         ("bbands(20, 2).uper", "bbands has no output 'uper'; did you mean 'upper'?"),
-        ("willr(14).upper", "a symbol is a name or a text in quotes"),
+        ("willr(14).upper", "is one series and has no output 'upper': leave it out"),
         ("wilr(14)", "did you mean 'willr'?"),
         ("qqqqqq(14)", "'whatif indicators' lists all there are"),
         ("willr(1)", "1 does not fit; use a whole number from 2 to 100,000"),

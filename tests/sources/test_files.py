@@ -38,6 +38,12 @@ def test_a_format_narrows_folders_and_not_files(folder: Path) -> None:
     assert _names(find_files([folder / "b" / "readme.md"], "csv"), folder) == ["b/readme.md"]
 
 
+def test_a_format_that_there_is_not_is_refused(folder: Path) -> None:
+    for path in (folder, folder / "nothing.csv"):
+        with pytest.raises(SourceError, match="did you mean 'csv'"):
+            find_files([str(path)], "cvs")
+
+
 def test_globs_and_repeats(folder: Path) -> None:
     found = find_files([f"{folder}/*.csv", folder / "a.csv", f"{folder}/with [brackets].csv"])
     assert _names(found, folder) == ["a.csv", "with [brackets].csv"]

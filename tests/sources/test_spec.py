@@ -27,7 +27,6 @@ def test_bad_mapping(entries: list[str], message: str) -> None:
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"format": "cvs"}, "did you mean 'csv'"),
         ({"stamps": "stop"}, "valid: end, start|did you mean"),
         ({"columns": {"opne": ("Open",)}}, "did you mean 'open'"),
         ({"delimiter": ";;"}, "not one character"),

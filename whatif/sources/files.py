@@ -160,7 +160,7 @@ def find_files(
     Raises
     ------
     SourceError
-        If a path names no file, or folders without an end.
+        If a path names no file, or folders without an end, or there is no such format.
     """
     formats = [one for one in file_kinds(kind).values() if one.in_folders or kind != "auto"]
     endings = endings or tuple(e for format_ in formats for e in format_.endings)
