@@ -82,6 +82,7 @@ if TYPE_CHECKING:
         scan,
         symbol_names,
         symbol_rows,
+        values_of,
     )
     from whatif.pins.renames import RENAMES, Named, Names, contradiction
     from whatif.pins.service import explained, in_words
@@ -104,7 +105,7 @@ else:
             "time_of_ms versions_in",
             "pin": "Pin",
             "read": "PinnedCache batches floats microseconds read_added read_arrow read_bars read_bars_of "
-            "read_predictions scan symbol_names symbol_rows",
+            "read_predictions scan symbol_names symbol_rows values_of",
             "renames": "RENAMES Named Names contradiction",
             "service": "explained in_words",
         },

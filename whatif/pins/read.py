@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
-from typing import TYPE_CHECKING, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
 import numpy as np
 
@@ -113,6 +113,17 @@ def batches(
             yield from pa.RecordBatchReader.from_batches(schema, found).cast(schema)
     # what the largest of them took is not needed any more
     pa.default_memory_pool().release_unused()
+
+
+def values_of(pin: Pin, column: str, row_filter: str | BooleanExpression) -> set[Any]:
+    """Return what stands in a column of the pinned rows that pass a filter; None too where one is missing.
+
+    Memory holds what `batches` does.
+    """
+    found: set[Any] = set()
+    for batch in batches(pin, [column], row_filter):
+        found |= set(batch.column(column).unique().to_pylist())
+    return found
 
 
 def reader_of(scanned: DataScan) -> ArrowScan:

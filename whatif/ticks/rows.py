@@ -171,8 +171,15 @@ def _numbers(rows: pa.Table, name: str) -> FloatArray:
         raise SourceError(f"column {name} is {rows[name].type}, and has to be numbers: {error}") from error
 
 
-def check_conditions(rows: pa.Table, only: Collection[str]) -> None:
+def check_conditions(texts: Collection[str | None], only: Collection[str]) -> None:
     """Refuse conditions of which trades, some at least, have none: bars of them would be no bars.
+
+    Parameters
+    ----------
+    texts : collection of str or None
+        What trades have as their conditions, each once at least.
+    only : collection of str
+        Conditions that are asked for.
 
     Raises
     ------
@@ -180,9 +187,9 @@ def check_conditions(rows: pa.Table, only: Collection[str]) -> None:
         Naming the nearest that they have.
     """
     known: set[str] = set()
-    for text in _conditions(rows).unique().to_pylist():
-        known |= _codes(text)
-    if only and rows.num_rows and not known & set(only):
+    for text in texts:
+        known |= _codes(text or "")
+    if only and texts and not known & set(only):
         wrong = min(only)
         raise SourceError(f"no trade has the condition {wrong!r}: {nearest(wrong, known)}")
 

@@ -28,6 +28,7 @@ from whatif.pins import (
     read_arrow,
     runs_of,
     schema_of,
+    values_of,
     within,
 )
 from whatif.ticks import (
@@ -272,7 +273,7 @@ def collect(
         _check_known(trades, missing)
     if rule.only and wanted and len(missing) == len(wanted):
         within_time = all_of(one_of("symbol", wanted), within("ts", first, last))
-        check_conditions(read_arrow(trades, ["conditions"], within_time), rule.only)
+        check_conditions(values_of(trades, "conditions", within_time), rule.only)
     return pa.concat_tables(made).to_pandas()
 
 
@@ -374,7 +375,7 @@ def _of_table(trades: pa.Table, quotes: pa.Table | None, rule: TickRule) -> pa.T
     made = [rule.bars(symbol, of_trades[symbol], of_quotes.get(symbol, none)) for symbol in sorted(of_trades)]
     bars = pa.concat_tables(made or [rule.schema.empty_table()])
     if rule.only and not bars.num_rows:
-        check_conditions(trades, rule.only)
+        check_conditions(trades["conditions"].cast(pa.string()).unique().to_pylist(), rule.only)
     return bars
 
 

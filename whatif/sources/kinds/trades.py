@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import date
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -18,22 +18,19 @@ from whatif.pins import (
     LakeLocation,
     Pin,
     all_of,
-    batches,
     current_pin,
     has_rows,
     held_symbols,
     may_hold,
     one_of,
     parts_in_order,
+    values_of,
     within,
 )
 from whatif.sources.base import Source
 from whatif.sources.chunk import Chunk, Layout
 from whatif.sources.sessions import tag_bars
 from whatif.ticks import Trades, bar_kind, bars_in_parts, check_conditions, trades_in
-
-if TYPE_CHECKING:
-    from pyiceberg.expressions import BooleanExpression
 
 
 class LakeTrades(Source):
@@ -86,7 +83,7 @@ class LakeTrades(Source):
                 "before end"
             )
         if self.only:
-            self._check_conditions(self._pin, wanted)
+            check_conditions(values_of(self._pin, "conditions", wanted), self.only)
         return [f"trades:{symbol}{self._settings}" for symbol in self.symbols or sorted(known)]
 
     @property
@@ -131,13 +128,6 @@ class LakeTrades(Source):
     def _bounds(self) -> tuple[int | None, int | None]:
         first, end = (None if day is None else _us(day) for day in (self.start, self.end))
         return first, end
-
-    def _check_conditions(self, pin: Pin, wanted: BooleanExpression) -> None:
-        """Refuse conditions `only` that no trade has: bars of them would be no bars."""
-        texts: set[str | None] = set()
-        for batch in batches(pin, ["conditions"], wanted):
-            texts |= set(batch.column("conditions").unique().to_pylist())
-        check_conditions(pa.table({"conditions": pa.array(sorted(texts, key=str), pa.string())}), self.only)
 
 
 def _us(day: date) -> int:
