@@ -305,3 +305,18 @@ def test_a_symbol_that_trades_now_and_then_is_known_by_all_its_bars(lake_home, f
     build_features(None, lake_home, put_bars(lake_home, first), one)
     bars = put_bars(lake_home, [bars.take(bars.session == before) for bars in (often, seldom)])
     same(build_features(None, lake_home, bars, one), bars, one)
+
+
+def test_a_crossing_of_events_remembers_the_last_one(lake_home) -> None:
+    one = spec(("crossover(close > lag(close, 1) * 1.05, close < lag(close, 1) * 0.95)",))
+    markets = []
+    for bars in market():
+        close = bars.close.copy()
+        fall, rise = 1_000, len(bars) - 100  # far apart, and nothing between
+        close[fall:], close[rise:] = close[fall:] * 0.9, close[rise:] * 1.1
+        markets.append(replace(bars, close=close, high=bars.high * 1.2, low=bars.low * 0.8))
+    build_features(None, lake_home, put_bars(lake_home, [sessions(each, 0, -1) for each in markets]), one)
+    bars = put_bars(lake_home, [sessions(each, -1) for each in markets])
+    made = build_features(None, lake_home, bars, one)
+    assert rows_of(made)[2].to_numpy().tolist().count(1.0) == len(SYMBOLS)
+    same(made, bars, one)

@@ -318,8 +318,22 @@ def _hides_history(node: Node) -> bool:
     Of `obv()` each row shows what all rows before it came to; of its rank, or of
     `where(day_of_week == 4, obv(), 0)`, so many rows as are checked may show nothing of it.
     """
-    sources = node.sources if isinstance(node, Call) else ()
-    return any(_remembers(one) or _hides_history(one) for one in sources)
+    if not isinstance(node, Call):
+        return False
+    if node.indicator == "crossover" and any(map(_is_often_the_same, node.sources)):
+        return True
+    return any(_remembers(one) or _hides_history(one) for one in node.sources)
+
+
+_STEPS = frozenset({">", ">=", "<", "<=", "==", "!=", "where", "clip", "crossover", "rank"})
+"""Operators and indicators that have few values, so that two of them may be the same for long."""
+
+
+def _is_often_the_same(node: Node) -> bool:
+    """Tell whether a series may be the same as another for long: a crossing remembers what was before."""
+    if not isinstance(node, Call):
+        return False
+    return node.indicator in _STEPS or any(map(_is_often_the_same, node.sources))
 
 
 def _remembers(node: Node) -> bool:
