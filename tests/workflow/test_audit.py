@@ -273,7 +273,7 @@ def test_on_a_catalog_service_the_remedy_is_one_that_works_there() -> None:
     why = "the lake is in a catalog service"
     for audit, name in ((True, "--audit"), (False, "--replace-range")):
         with pytest.raises(
-            SourceError, match=rf"^{name} .*{why}.*whatif bars --check.*whatif forget"
+            SourceError, match=rf"^{name} .*{why}.*whatif forget --delivery ID.*whatif deliveries"
         ) as told:
             _check_options(audit, not audit, why, False, local=False)
         assert "--runner local" not in str(told.value)

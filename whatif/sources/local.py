@@ -109,7 +109,10 @@ class LocalDelivery(StagedDelivery):
             for batch in read_or_refuse(part, accept):
                 came += batch.num_rows
                 if came > max_rows:
-                    raise TooManyRowsError(f"more than {max_rows:,} rows: give --runner spark")
+                    raise TooManyRowsError(
+                        f"more than {max_rows:,} rows: ingest some of the files at a time, or all by "
+                        "--runner spark, which knows no --audit and no --replace-range"
+                    )
                 is_bar = pc.equal(batch["kind"], "bar")
                 if is_bar.true_count < batch.num_rows:
                     others.append(batch.filter(pc.invert(is_bar)))

@@ -213,7 +213,7 @@ def ingest(
         except TooManyRowsError as error:
             if asked == "local" or audit or replace_range:
                 raise
-            why = str(error)
+            why = str(error).partition(":")[0]
             with wait(f"1 of 3: {_told(parts)} by Spark: {why}"):
                 staged = _staged(location, parts, spec, spark, True)
         with staged, wait("2 of 3: rows are compared with the lake and written"):
@@ -411,10 +411,10 @@ def _land(
 def _check_options(audit: bool, replace_range: bool, why: str, dry_run: bool, local: bool) -> None:
     if audit and dry_run:
         raise SourceError("--audit writes to a branch, which --dry-run does not: leave one of them out")
-    remedy = "give --runner local, with up to 12 million rows of a local lake, or leave it out"
-    remedy = (
-        remedy if local else "leave it out, look with 'whatif bars --check', take back by 'whatif forget'"
-    )
+    remedy = "give --runner local, with up to 12 million rows of a local lake, or ingest without it"
+    if not local:
+        remedy = "ingest without it; 'whatif forget --delivery ID' takes back a delivery that is replaced, "
+        remedy += "or that 'whatif bars --check' faults, and 'whatif deliveries' lists their ids"
     if why and (audit or replace_range):
         named = f"--{'audit' if audit else 'replace-range'}"
         raise SourceError(f"{named} is for bars that this process writes, and Spark would ({why}): {remedy}")
