@@ -86,6 +86,10 @@ def test_a_sheet_by_hand() -> None:
     assert figures["best_day_pct"] == pytest.approx(100.0)
     assert np.isnan(figures["cagr_pct"])  # of four days no year can be told
     assert np.isnan(figures["up_capture"])
+    beside = whatif.tear_sheet(
+        pd.Series([110.0, 55.0, 110.0, 110.0], index), pd.Series([1.0, 2.0, 1.0, 3.0], index)
+    )
+    assert beside.figures.loc[["cagr_pct", "up_capture", "down_capture"], "strategy"].isna().all()
     assert sheet.months.loc[2024, 1] == pytest.approx(-45.0)
     assert sheet.months.loc[2024, 2] == pytest.approx(100.0)
     assert sheet.months.loc[2024, "year"] == pytest.approx(10.0)

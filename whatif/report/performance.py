@@ -357,7 +357,8 @@ def _figures(
     found |= {"days": float(len(returns)), "max_drawdown_pct": deepest}
     if len(known) < 2 or len(known) < len(returns):
         return found
-    year = growth(known, per_year) if len(known) >= per_year / 4.0 else NAN
+    long = len(known) >= per_year / 4.0  # of less, what it comes to in a year is not told
+    year = growth(known, per_year) if long else NAN
     low, high = (float(np.quantile(known, share)) for share in (TAIL, 1.0 - TAIL))
     worst = np.sort(known)[: int((len(known) - 1) * TAIL) + 1]
     found |= {
@@ -372,7 +373,7 @@ def _figures(
         "worst_day_pct": 100.0 * float(known.min()),
         "days_up": float((known > 0.0).mean()),
     }
-    if market is not None and np.isfinite(market).all():
+    if long and market is not None and np.isfinite(market).all():
         found |= {
             "up_capture": _capture(returns, market, market > 0.0, per_year),
             "down_capture": _capture(returns, market, market < 0.0, per_year),
