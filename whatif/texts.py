@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import unicodedata
+from contextvars import ContextVar
+from pathlib import Path
+from shlex import quote
 
 _FORBIDDEN = {"Cc", "Cf", "Cs", "Zl", "Zp"}
 """Unicode categories of what shows no character: controls, direction marks, halves of pairs, line breaks."""
@@ -33,3 +36,13 @@ def visible(text: str, keep: str = "") -> str:
         f"\\u{ord(char):04x}" if unicodedata.category(char) in _FORBIDDEN and char not in keep else char
         for char in text
     )
+
+
+home_given: ContextVar[Path | None] = ContextVar("home_given", default=None)
+"""The lake's folder that this command line names by --home; None without."""
+
+
+def command(rest: str) -> str:
+    """Return a command of whatif as it is typed after this one: with the folder that this one names."""
+    home = home_given.get()
+    return f"whatif {rest}" if home is None else f"whatif --home {quote(str(home))} {rest}"

@@ -15,9 +15,8 @@ from whatif.strategies import Param, close, hold, strategy, target
 )
 def rule(i, x, p, s):
     # i: the bar; x: its series, also open, high, low, close, volume; p: parameters; s: position and account
-    if (
-        s.size == 0 and x.change[i] > p.rise
-    ):  # before there are `look` bars it is NaN, and nothing is above NaN
+    # before there are `look` bars the change is NaN, and nothing is above NaN
+    if s.size == 0 and x.change[i] > p.rise:
         return target(p.size)  # units; the study's overlay makes 95 % of the account's value of it
     if s.size > 0 and x.change[i] < 0:
         return close()

@@ -42,6 +42,14 @@ def test_it_runs_as_it_is(lake, tmp_path) -> None:
     assert len(result.data.series.bars) == MARKET.sessions
 
 
+def test_the_next_command_names_the_lake_as_this_one_did(lake, tmp_path, capsys, monkeypatch) -> None:
+    assert _new(lake, tmp_path / "a") == 0
+    assert f"next: whatif --home {lake.home} run {tmp_path}/a/mine.yaml" in capsys.readouterr().out
+    monkeypatch.setenv("WHATIF_HOME", str(lake.home))
+    assert main(["new", "mine", "--folder", str(tmp_path / "b")]) == 0
+    assert f"next: whatif run {tmp_path}/b/mine.yaml" in capsys.readouterr().out
+
+
 def test_what_is_there_stays(lake, tmp_path, capsys) -> None:
     kept = tmp_path / "mine_strategy.py"
     kept.write_text("my own")

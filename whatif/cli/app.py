@@ -25,7 +25,7 @@ from whatif.pins import LakeLocation
 from whatif.runner import warm_up
 from whatif.session import launched, start_ahead
 from whatif.startup import collect_seldom
-from whatif.texts import visible
+from whatif.texts import home_given, visible
 
 FAILED = 1
 REFUSED = 2
@@ -213,6 +213,7 @@ def root(
     ] = False,
 ) -> None:
     """Set what all commands share."""
+    home_given.set(home)
     if home is not None:
         os.environ["WHATIF_HOME"] = str(home)
 

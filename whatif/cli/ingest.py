@@ -19,6 +19,7 @@ from whatif.cli.listing import (
 )
 from whatif.errors import SourceError
 from whatif.pins import LakeLocation
+from whatif.texts import command
 
 if TYPE_CHECKING:
     from whatif.sources import IngestSpec
@@ -197,7 +198,7 @@ def ingest(
     say(console, report.summary())
     if report.faults:
         raise typer.Exit(1)
-    say(console, "next: whatif bars")
+    say(console, f"next: {command('bars')}")
 
 
 def publish(
@@ -300,7 +301,7 @@ def ingest_ticks(
     report = ingest_them(paths, spec, location, spark, dry_run)
     say(Console(), report.summary())
     if not dry_run and report.landed.get("trades"):
-        say(Console(), "next: whatif ingest trades --option symbols=SYMBOL, which makes bars of them")
+        say(Console(), f"next: {command('ingest trades --option symbols=SYMBOL')}, which makes bars of them")
 
 
 def ingest_actions(

@@ -18,7 +18,7 @@ from whatif.cli.listing import (
     writing_session,
 )
 from whatif.pins import LakeLocation
-from whatif.texts import visible
+from whatif.texts import command, visible
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -172,7 +172,7 @@ def forget(
     found = take_back(LakeLocation.from_environment(), symbol, source, delivery, dry_run=dry_run)
     console = Console()
     say(console, found.summary())
-    say(console, "dry run: nothing was written" if dry_run else "next: whatif bars")
+    say(console, "dry run: nothing was written" if dry_run else f"next: {command('bars')}")
 
 
 def doctor(
@@ -198,7 +198,7 @@ def doctor(
     for finding in findings:
         say(console, f"{finding.where}: {finding.problem}\n  remedy: {finding.remedy}")
     if not mend and any(finding.repair is not None for finding in findings):
-        say(console, "next: whatif doctor --repair")
+        say(console, f"next: {command('doctor --repair')}")
     raise typer.Exit(1)
 
 

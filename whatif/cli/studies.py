@@ -15,7 +15,7 @@ from rich.console import Console
 from whatif.cli import stop
 from whatif.masking import masked
 from whatif.pins import LakeLocation
-from whatif.texts import visible
+from whatif.texts import command, visible
 
 if TYPE_CHECKING:
     from whatif.workflow import RunOptions, StudyResult
@@ -43,7 +43,7 @@ def features(study: Study, latest: Latest = False) -> None:
         pins = build_study_features(path, LakeLocation.from_environment(), latest, console)
     if not pins:
         console.print("the study has no models, so it needs no features table")
-    console.print(f"next: whatif train {study}", highlight=False)
+    console.print(f"next: {command(f'train {study}')}", highlight=False)
 
 
 def train(study: Study, latest: Latest = False) -> None:
@@ -56,7 +56,7 @@ def train(study: Study, latest: Latest = False) -> None:
         prepared = train_study_models(path, LakeLocation.from_environment(), latest, console)
     if not prepared.models:
         console.print("the study has no models to train")
-    console.print(f"next: whatif run {study}", highlight=False)
+    console.print(f"next: {command(f'run {study}')}", highlight=False)
 
 
 def register(
@@ -88,7 +88,7 @@ def register(
         raise StudyError(f"study {study} trains no model {model!r}: {nearest(model, known)}")
     digest = resolved.parts[key].digest(resolved.bars.snapshot_id)
     made = put(location, digest, name or model, alias)
-    _print_lines(console, f"registered: {made}", f"next: whatif serve {made}")
+    _print_lines(console, f"registered: {made}", f"next: {command(f'serve {made}')}")
 
 
 def serve(
@@ -394,7 +394,7 @@ def _say_where(result: StudyResult, study: str, output: str | None, console: Con
         raise typer.Exit(1)
     page, *_ = result.files
     files: list[Path | str] = [page, page.parent]
-    commands = [f"open {page}", f"whatif leaderboard {study}"]
+    commands = [f"open {page}", command(f"leaderboard {study}")]
     if output is not None and is_s3(output):
         files, commands = [f"{output.rstrip('/')}/{page.name}", output], commands[1:]
     if result.run_id:

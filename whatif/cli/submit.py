@@ -15,6 +15,7 @@ from rich.table import Table
 from whatif.errors import SubmitError, WhatIfError
 from whatif.masking import masked, masked_values
 from whatif.pins import LakeLocation
+from whatif.texts import command
 
 if TYPE_CHECKING:
     from whatif.submit import Place, Record, Records, Runner, Size, Spark, State, Submission, Target, Watch
@@ -61,7 +62,7 @@ def submit(
     started = start(submission, records, wishes, datetime.now(UTC))
     _tell(started.record, started.found, len(started.uploaded), console)
     if detach:
-        _say(console, f"next: whatif status {started.record.identity}")
+        _say(console, f"next: {command(f'status {started.record.identity}')}")
         return
     _end(started.record, where, console)
 
@@ -106,7 +107,7 @@ def cancel(name: Annotated[str, typer.Argument(help="Id, or study.")]) -> None:
         return
     runner.cancel(record.run)
     _say(console, f"asked {record.target} to stop {record.study}, run {record.run}")
-    _say(console, f"next: whatif status {record.identity}")
+    _say(console, f"next: {command(f'status {record.identity}')}")
 
 
 def _submission(study: Path, where: Place, size: Size, flags: tuple[str, ...], output: Path) -> Submission:

@@ -21,7 +21,7 @@ from rich.table import Table
 from whatif.errors import IndicatorError, StudyError, nearest
 from whatif.pins import LakeLocation
 from whatif.plugins import BrokenPlugin, Seam
-from whatif.texts import visible
+from whatif.texts import command, visible
 
 
 def demo(
@@ -90,7 +90,7 @@ def new(
     for line in (
         f"{study}: {of['bars']:,} bars of {of['symbol']}",
         f"{rule}: a rule to change",
-        f"next: whatif run {study}",
+        f"next: {command(f'run {study}')}",
     ):
         console.print(visible(line), highlight=False, markup=False, soft_wrap=True)
 
