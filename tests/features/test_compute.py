@@ -239,3 +239,11 @@ def test_features_of_a_frame_are_refused_with_the_rule() -> None:
         whatif.features(frame, ["clos"])
     with pytest.raises(IndicatorError, match="is_month_end needs the sessions of an exchange"):
         whatif.features(frame, ["is_month_end"])
+
+
+def test_a_text_is_one_feature_and_what_is_no_text_is_refused() -> None:
+    frame = lake_rows(walk("A", 1, minutes=30))
+    found = whatif.features(frame, "sma(20)")
+    np.testing.assert_allclose(found["sma(20)"], frame["close"].rolling(20).mean(), rtol=1e-12)
+    with pytest.raises(IndicatorError, match="5 is no expression: write text"):
+        whatif.features(frame, [5])  # type: ignore[list-item]

@@ -288,7 +288,7 @@ def features_of_bars(
 
 def features_of_frame(
     bars: pd.DataFrame,
-    features: Sequence[str],
+    features: Sequence[str] | str,
     calendar: str | None = None,
     news: pd.DataFrame | None = None,
     relations: pd.DataFrame | None = None,
@@ -302,7 +302,7 @@ def features_of_frame(
         As `whatif.backtest` takes them: columns symbol, ts (tz-aware start of the bar), open, high, low,
         close, volume, and optionally vwap and session; further numeric columns are series by name. It holds
         the symbols that expressions name, too.
-    features : sequence of str
+    features : sequence of str, or str
         Expressions such as ``sma(20)``, ``ema(close@1h, 5)``, ``SPY.close`` or ``minute_of_session``.
     calendar : str, optional
         Code of an exchange such as "XNYS", whose sessions the bars belong to.
@@ -330,7 +330,11 @@ def features_of_frame(
     EngineError, IndicatorError, CalendarError
         Saying what was given, the rule it broke, and the remedy.
     """
-    expressions = {text: parse(text) for text in features}
+    texts = [features] if isinstance(features, str) else list(features)
+    strange = [one for one in texts if not isinstance(one, str)]
+    if strange:
+        raise IndicatorError(f"{strange[0]!r} is no expression: write text, such as 'sma(20)'")
+    expressions = {text: parse(text) for text in texts}
     for text, expression in expressions.items():
         _check_numbers(text, expression)
     needs = needs_of(expressions.values())
