@@ -379,3 +379,9 @@ def test_bars_that_were_taken_back_come_again(spark, lake_home) -> None:
     again = ingest(service, location=lake_home, runner="local")
     assert (again.came, again.landed, again.already_there) == (3900, 1950, 1950)
     assert ingest(service, location=lake_home, runner="local").came == 0
+
+
+@pytest.mark.parametrize("value", ["2024-02-01T15:00:30", "soon"])
+def test_an_option_that_is_a_date_says_so(value: str) -> None:
+    with pytest.raises(SourceError, match=f"start={value} of source LakeTrades is no date: write a day"):
+        make_source(named_source(["trades"]), {"symbols": "SPY", "start": value})

@@ -122,6 +122,9 @@ def make_source(kind: type[Source], options: Mapping[str, str]) -> Source:
         name = str(first["loc"][0]) if first["loc"] else ""
         if first["type"] == "missing":
             said = f"source {kind.__name__} needs option {name!r}: give --option {name}=VALUE"
+        elif str(first["type"]).startswith("date_"):
+            given_as = f"{name}={options.get(name, '')}"
+            said = f"option {given_as} of source {kind.__name__} is no date: write a day such as 2024-02-01"
         else:
             said = f"option {name}={options.get(name, '')} of source {kind.__name__}: {first['msg']}"
         raise SourceError(said) from None
