@@ -267,7 +267,7 @@ def test_an_indicator_that_has_forgotten_stays_so() -> None:
 
 @pytest.mark.parametrize("timeframe", ["30min", "1d"])
 def test_a_bar_of_another_symbol_that_was_not_whole_yet_counts(lake_home, timeframe: str) -> None:
-    one, markets = spec(("IBM.close", "rank(volume)"), timeframe=timeframe), market()
+    one, markets = spec(("IBM.close", "rank(volume)"), timeframe=timeframe), market(date(2013, 9, 23))
     last = sessions(markets[1], -1)
     bars = put_bars(lake_home, [markets[0], sessions(markets[1], 0, -1), last.take(slice(0, -17))])
     build_features(None, lake_home, bars, one)
@@ -295,7 +295,7 @@ def test_a_sum_that_no_checked_row_shows_is_of_all_bars(lake_home, feature: str)
 
 @pytest.mark.parametrize("feature", ["rank(sma(3))", "where(day_of_week == 4, sma(IBM.close, 3), 0)"])
 def test_a_symbol_that_trades_now_and_then_is_known_by_all_its_bars(lake_home, feature: str) -> None:
-    one, (often, seldom) = spec((feature,)), market()
+    one, (often, seldom) = spec((feature,)), market(date(2013, 9, 23))
     # its third minute of each fifth session, the last one among them
     days = np.unique(seldom.session)[::-1][::5]
     nth = seldom.ts - seldom.session_open == 2 * 60_000_000
@@ -310,7 +310,7 @@ def test_a_symbol_that_trades_now_and_then_is_known_by_all_its_bars(lake_home, f
 def test_a_crossing_of_events_remembers_the_last_one(lake_home) -> None:
     one = spec(("crossover(close > lag(close, 1) * 1.05, close < lag(close, 1) * 0.95)",))
     markets = []
-    for bars in market():
+    for bars in market(date(2013, 9, 23)):
         close = bars.close.copy()
         fall, rise = 1_000, len(bars) - 100  # far apart, and nothing between
         close[fall:], close[rise:] = close[fall:] * 0.9, close[rise:] * 1.1
