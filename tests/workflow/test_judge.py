@@ -66,6 +66,9 @@ def test_a_study_is_judged(market, write_study) -> None:
     logged = MlflowClient(tracking_uri(market)).get_run(result.run_id).data
     assert logged.tags["whatif.verdict"] == verdict.word.value
     assert logged.metrics["verdict.dsr"] == figures.dsr
+    # of a choice at the end of an axis; no count of what is called an edge
+    assert logged.metrics["verdict.axes_at_bound"] == len(result.data.verdict.stability.edges)
+    assert "verdict.edges" not in logged.metrics
     assert logged.metrics["verdict.pbo"] == figures.pbo
     assert logged.metrics["verdict.spa_p"] == figures.spa_zero
     # again, from what is stored: the same verdict, and no further look

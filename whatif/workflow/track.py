@@ -132,7 +132,7 @@ def _said(answered: Answered) -> tuple[dict[str, float], dict[str, str]]:
     }
     if stability is not None:
         metrics["verdict.neighbours_share"] = stability.neighbours.share
-        metrics["verdict.edges"] = float(len(stability.edges))
+        metrics["verdict.axes_at_bound"] = float(len(stability.edges))
     if judgement.correlation is not None:
         metrics["verdict.rank_correlation"] = judgement.correlation.rho
     if chosen is not None:
