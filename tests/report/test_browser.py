@@ -366,3 +366,16 @@ def test_names_of_200_characters_stay_inside_the_window(ask, make):
     assert console == []
     assert width <= window
     assert end <= window
+
+
+@pytest.mark.parametrize("flag", ["--window-size=768,1024", "--window-size=1440,900"])
+def test_returns_of_months_are_whole(ask, make, flag) -> None:
+    script = """
+        document.querySelectorAll('details').forEach((one) => { one.open = true; });
+        const table = document.querySelector('table.months');
+        table.querySelectorAll('tbody td').forEach((cell) => { cell.textContent = '\u2212100.00'; });
+        const cells = [...table.querySelectorAll('th, td')];
+        return [cells.length > 13, cells.filter((one) => one.scrollWidth > one.clientWidth).length];
+    """
+    found, _ = ask(html.render(make.study()), script, flag)
+    assert found == [True, 0]
