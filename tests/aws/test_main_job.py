@@ -125,7 +125,8 @@ def answers(service: Driver, bars_files: dict[str, Path], studies: dict[str, str
     said = {"ingest": ingest(service, bars_files, "A", "B"), "again": ingest(service, bars_files, "A")}
     for command in ("bars", "features", "train", "run", "leaderboard", "report"):
         arguments = [] if command == "bars" else [studies["forests"]]
-        said[command] = service.good(command, *arguments)
+        whole = ["--verbose"] if command == "run" else []
+        said[command] = service.good(command, *arguments, *whole)
     return said
 
 
