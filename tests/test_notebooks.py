@@ -31,8 +31,8 @@ FIGURES = {
 }
 """Figures that a notebook draws."""
 
-QUICK = ("finspace_timeseries", "verdict_tour")
-"""Those of some seconds, which the fast tier runs."""
+ON_SPARK = ("finspace_whatif",)
+"""Those whose story needs a JVM, which the Spark tier runs; the fast tier runs the others."""
 
 MAX_KILOBYTES = 600
 """Of a notebook with its outputs."""
@@ -93,13 +93,8 @@ def test_names_of_temporary_folders_are_left_out() -> None:
 
 
 MARKS = [
-    pytest.param(path, id=path.stem, marks=[] if path.stem in QUICK else [pytest.mark.slow])
+    pytest.param(path, id=path.stem, marks=[pytest.mark.spark] if path.stem in ON_SPARK else [])
     for path in NOTEBOOKS
-    if path.stem != "finspace_whatif"
-] + [
-    pytest.param(path, id=path.stem, marks=[pytest.mark.spark, pytest.mark.slow])
-    for path in NOTEBOOKS
-    if path.stem == "finspace_whatif"
 ]
 
 
