@@ -92,6 +92,17 @@ def test_parts_hold_what_was_asked_for_and_follow_each_other(
         assert count > 500 or len(parts) >= 3
 
 
+def test_rows_of_an_instant_that_two_files_share_are_in_one_part(lake_home: LakeLocation) -> None:
+    create_tables(None, lake_home, (TRADES_RAW,))
+    for seed, seconds in enumerate(([0, 1, 2, 2], [2, 3, 4])):
+        ts = pa.array([BEGIN + second * 1_000_000 for second in seconds]).cast(pa.timestamp("us", "UTC"))
+        file = rows(["A"], len(seconds), BEGIN, BEGIN + HOUR, seed)
+        append_arrow(lake_home, TRADES_RAW, file.set_column(file.column_names.index("ts"), "ts", ts))
+    parts = parts_in_order(pinned(None, lake_home, TRADES_RAW.name), COLUMNS, "A", None, None, 1)
+    found = [[(at - BEGIN) // 1_000_000 for at in part["ts"].cast(pa.int64()).to_pylist()] for part in parts]
+    assert found == [[0, 1], [2, 2, 2, 3, 4]]
+
+
 def test_files_of_which_rows_were_deleted_or_that_say_little_are_read_too(
     lake: LakeLocation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
