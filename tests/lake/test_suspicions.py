@@ -247,3 +247,14 @@ def test_series_of_no_bar_of_one_and_of_half_a_session() -> None:
     assert list(found(bars.take(slice(0, 0)), bars)) == ["no_bars"]
     assert list(found(bars.take(slice(0, 1)))) == ["no_bars"]  # where nearly all is missing, it is usual
     assert list(found(bars.take(slice(0, 200)))) == ["no_bars", "early_end"]
+
+
+def test_a_session_that_opens_at_half_the_close_before() -> None:
+    # from the second session on, row 390, at half the price: one jump, 50.0 over 100.1, told once
+    bars = minutes()
+    second = np.where(np.arange(len(bars)) >= 390, 0.5, 1.0)
+    halved = replace(
+        bars, **{name: getattr(bars, name) * second for name in ("open", "high", "low", "close")}
+    )
+    assert found(halved) == {"jump": [(1, pytest.approx(50.0 / 100.1))]}
+    assert not QUALITY_RULES["jump"].error

@@ -14,13 +14,13 @@ import pytest
 import whatif
 from whatif.cli import main
 from whatif.errors import LakeError, SourceError
-from whatif.lake import BARS, tag_pin
+from whatif.lake import BARS, check_quality, tag_pin
 from whatif.lake.maintenance import maintain
 from whatif.pins import LakeLocation, adjusted_pin, current_pin, open_table, read_arrow, read_bars
 from whatif.resolve import resolve_study
 from whatif.sources import IngestSpec, ingest_actions
 from whatif.study import Study
-from whatif.workflow import ingest
+from whatif.workflow import RunOptions, ingest, run
 
 LEAN = "lean/equity/usa"
 
@@ -114,6 +114,49 @@ def test_splits_of_every_kind_and_the_jump_that_shows_them(
     ingest_actions([write(tmp_path / "a.csv", f"symbol,date,kind,value\n{actions}")], lake_home)
     frame = whatif.read_bars("S", timeframe="1d", location=lake_home, adjust="all")
     assert frame["close"].tolist() == pytest.approx(adjusted, rel=1e-12)
+
+
+def test_what_looks_like_a_split_is_told_by_check_and_answer(
+    lake_home: LakeLocation, tmp_path: Path, data_dir: Path
+) -> None:
+    # splits of AAPL: 2:1 on 2000-06-21 and 2005-02-28, 7:1 on 2014-06-09, 4:1 on 2020-08-31; on 2000-09-29 it
+    # halved by itself
+    ingest([data_dir / LEAN / "daily" / "aapl.zip"], IngestSpec(), lake_home)
+    seen = check_quality(lake_home, "AAPL").found
+    days = seen.loc[seen["rule"] == "jump", "session"].dt.strftime("%Y-%m-%d").tolist()
+    assert days == ["2000-06-21", "2000-09-29", "2005-02-28", "2014-06-09", "2020-08-31"]
+
+    def noted(adjust: str, start: str, end: str, cash: float = 1e6) -> list[str]:
+        slice_ = {"symbols": ["AAPL"], "timeframe": "1d", "start": start, "end": end, "adjust": adjust}
+        study = Study.model_validate(
+            {
+                "study": f"{adjust}-{start}-{cash:.0f}", "data": slice_, "calendar": {"exchange": "XNYS"},
+                "strategy": {"name": "sma_crossover", "params": {"fast": 2, "slow": 4}},
+                "execution": {"cash": cash},
+            }
+        )  # fmt: skip
+        result = run(study, None, lake_home, RunOptions(track=False, report=False))
+        return [note for note in result.data.origin.notes if "split" in note]
+
+    (told,) = noted("none", "2013-01-02", "2021-04-01")
+    assert told.startswith(
+        "AAPL is not adjusted for what looks like a split of 7:1 on 2014-06-09 (closed at 645.57, "
+        "opened at 92.69), and 1 more like it. If it is one, strategy and hold win or lose there what "
+        "nobody did: 'whatif ingest-actions FILE' brings splits"
+    )
+    # with less cash the account loses everything at the split: nothing can be chosen, and why is told
+    assert noted("none", "2013-01-02", "2021-04-01", 700.0) == [told]
+    assert noted("none", "2015-01-02", "2020-01-02") == []
+    ingest_actions([data_dir / LEAN / "factor_files" / "aapl.csv"], lake_home)
+    seen = check_quality(lake_home, "AAPL").found
+    assert seen.loc[seen["rule"] == "jump", "session"].dt.strftime("%Y-%m-%d").tolist() == ["2000-09-29"]
+    assert noted("splits", "2013-01-02", "2021-04-01") == []
+    (told,) = noted("splits", "2000-01-03", "2001-01-03")
+    assert (
+        "AAPL is not adjusted by splits that the lake knows for what looks like a split of 2:1 on 2000-09-29"
+        in told
+    )
+    assert told.endswith(": a move of the market, or a split that is missing")
 
 
 def test_a_jump_that_is_like_no_split_names_none(lake_home: LakeLocation, tmp_path: Path) -> None:

@@ -13,14 +13,17 @@ import pyarrow as pa
 from whatif.calendars import EPOCH, canonical_exchange, schedule
 from whatif.domain import DAY_US, Bars, canonical_timeframe, instant_us, timeframe_us, timestamps
 from whatif.lake.holdings import check_held
-from whatif.lake.suspicions import NEIGHBOURS, QUALITY_RULES, BarSeries, Suspicions, suspicions
+from whatif.lake.suspicions import NEIGHBOURS, QUALITY_RULES, BarSeries, Suspicions, jumps, suspicions
 from whatif.pins import (
+    ACTIONS,
     LakeLocation,
     Pin,
+    adjusted_pin,
     all_of,
     batches,
     current_pin,
     everything,
+    has_rows,
     of_timeframe,
     open_table,
     read_bars_of,
@@ -114,7 +117,8 @@ def check_quality(
     timeframe : str, optional
         Length of bars to look at; every one if left out.
     pin : Pin, optional
-        A pin of `bars`; its current snapshot if left out. Prices are looked at as they were traded.
+        A pin of `bars`; its current snapshot if left out. Prices are looked at as they were traded, but for
+        jumps: as the pin adjusts them, and if it is left out by all splits that the lake knows.
     start_us, end_us : int, optional
         Half-open range of the bars' starts, microseconds UTC.
 
@@ -128,20 +132,33 @@ def check_quality(
     bars_pin = replace(pin or current_pin(where, "bars"), adjustment=None)
     held = _held(bars_pin, symbols, timeframe, start_us, end_us)
     check_held(bars_pin, symbols, timeframe, {symbol for symbol, _ in held})
-    return _checked(bars_pin, held, start_us, end_us)
+    known = adjusted_pin(where, bars_pin, "splits") if pin is None and has_rows(where, ACTIONS) else pin
+    return _checked(bars_pin, held, start_us, end_us, known)
 
 
 def _checked(
-    bars_pin: Pin, held: dict[tuple[str, str], _Held], start_us: int | None, end_us: int | None
+    bars_pin: Pin,
+    held: dict[tuple[str, str], _Held],
+    start_us: int | None,
+    end_us: int | None,
+    adjusted: Pin | None = None,
 ) -> BarsCheck:
-    """Check bars that are there."""
+    """Check bars that are there; jumps among them as `adjusted` has them, if it adjusts."""
     sessions, found = [], []
     for length, names in _portions(held):
         read = read_bars_of(bars_pin, names, length, start_us, end_us, "extended")
         for symbol in names:
             series = _series(read.pop(symbol), held[symbol, length].exchange, timeframe_us(length))
             key = (symbol, length, held[symbol, length].exchange)
-            told = _found(key, list(suspicions(series)))
+            broken = list(suspicions(series))
+            if adjusted is not None and adjusted.adjustment and any(one.rule == "jump" for one in broken):
+                bars = read_bars_of(adjusted, [symbol], length, start_us, end_us, "extended")[symbol]
+                left = jumps(_series(bars, *key[2:], timeframe_us(length)))
+                broken = [
+                    *(one for one in broken if one.rule != "jump"),
+                    *(one for one in left if len(one.ts)),
+                ]
+            told = _found(key, broken)
             found.append(told)
             sessions.append(_sessions(key, series, told))
     told = pd.concat(found, ignore_index=True).sort_values(["symbol", "timeframe", "ts"], kind="stable")

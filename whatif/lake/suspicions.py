@@ -15,6 +15,7 @@ import pandas as pd
 
 from whatif.calendars import Schedule
 from whatif.domain import DAY_US, HOUR_US, Bars
+from whatif.pins import jump_rows
 from whatif.typing import BoolArray, FloatArray, IntArray
 
 CHANCE = 1e-4
@@ -95,6 +96,9 @@ QUALITY_RULES: dict[str, QualityRule] = {
     ),
     "spike": QualityRule(
         True, "no bar stands alone by 10 % of its price", "typical ranges outside, 10 % of the price or more"
+    ),
+    "jump": QualityRule(
+        False, "no session opens at 1.8 times the close before it, or below 1/1.8", "times the price before"
     ),
     "stale": QualityRule(False, "prices do not stand still for long", "bars in a row at one price"),
     "frozen": QualityRule(
@@ -199,6 +203,7 @@ def suspicions(series: BarSeries) -> Iterator[Suspicions]:
         _gaps,
         _half_days,
         _standing_out,
+        jumps,
         _flat,
         _high_volume,
         _low_volume,
@@ -312,6 +317,14 @@ def _standing_out(series: BarSeries) -> Iterator[Suspicions]:
         rows = at[those]
         value = np.array(times, dtype=np.float64)[those]
         yield Suspicions(rule, bars.ts[rows], bars.session[rows], count[those], value)
+
+
+def jumps(series: BarSeries) -> Iterator[Suspicions]:
+    """Yield sessions that open at a factor of the close before, as at a split that is not adjusted for."""
+    bars = series.bars
+    last, first = jump_rows(bars.session, bars.open, bars.close)
+    one = np.ones(len(first), dtype=np.int64)
+    yield Suspicions("jump", bars.ts[first], bars.session[first], one, bars.open[first] / bars.close[last])
 
 
 def _typical_range(bars: Bars) -> FloatArray:

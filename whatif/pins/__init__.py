@@ -56,6 +56,7 @@ if TYPE_CHECKING:
         checksums,
         local_path,
     )
+    from whatif.pins.jumps import JUMP_DAYS, JUMP_FACTOR, PriceJump, jump_rows, price_jumps
     from whatif.pins.location import LakeLocation, catalog_properties
     from whatif.pins.metadata import (
         HINT,
@@ -100,6 +101,7 @@ else:
             "groups": "runs_of symbols_of",
             "in_order": "PART_ROWS held_symbols parts_in_order",
             "integrity": "CHECKSUM_CHUNK CHECKSUM_HEADER checksum_file checksums local_path",
+            "jumps": "JUMP_DAYS JUMP_FACTOR PriceJump jump_rows price_jumps",
             "location": "LakeLocation catalog_properties",
             "metadata": "HINT has_data hinted_version hints_in load_table metadata_path newest_metadata "
             "time_of_ms versions_in",

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from datetime import date
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,7 @@ from whatif.engines import (
     get_engine,
 )
 from whatif.errors import MachineError, out_of_memory
+from whatif.pins import PriceJump, price_jumps
 from whatif.runner.load import array_store, check_has_bars, forget, load_bars, renew, strategy_of
 from whatif.runner.plan import Plan, WorkItem
 from whatif.search import Configuration
@@ -216,6 +218,51 @@ def market_returns(
         return np.asarray(held.mean(axis=0))
     levels = np.cumprod(np.column_stack([np.ones(len(symbols)), 1.0 + held]), axis=1).mean(axis=0)
     return np.asarray(levels[1:] / levels[:-1] - 1.0)
+
+
+def unadjusted(
+    plan: Plan, windows: Iterable[Window], configuration: Configuration, symbols: Sequence[str]
+) -> list[str]:
+    """Return a line for each symbol whose bars jump as at a split that they are not adjusted for.
+
+    Parameters
+    ----------
+    plan : Plan
+        Where the bars are.
+    windows : iterable of Window
+        The bars that are looked at, as `configuration` runs on them.
+    configuration : Configuration
+        Its timeframe says which bars.
+    symbols : sequence of str
+        Whose.
+    """
+    plain = replace(configuration, model=None)
+    bar_us = plan.slices[configuration.timeframe].bar_us
+    told = []
+    for symbol in symbols:
+        found: dict[date, PriceJump] = {}
+        for window in windows:
+            bars = load_bars(plan, symbol, window.name, plain, may_lack=True)
+            own = bars.take(slice(window.rows(bars, bar_us)[0], len(bars)))
+            found |= {jump.session: jump for jump in price_jumps(symbol, own) if jump.ratio}
+        if found:
+            told.append(_as_at_split([found[day] for day in sorted(found)], plan.bars.adjustment is not None))
+    return told
+
+
+def _as_at_split(jumps: Sequence[PriceJump], adjusted: bool) -> str:
+    first, more = jumps[0], f", and {len(jumps) - 1} more like it" if len(jumps) > 1 else ""
+    known = "by splits that the lake knows " if adjusted else ""
+    remedy = (
+        "a move of the market, or a split that is missing"
+        if adjusted
+        else "'whatif ingest-actions FILE' brings splits, 'adjust: splits' in the study's data uses them"
+    )
+    return (
+        f"{first.symbol} is not adjusted {known}for what looks like a split of {first.ratio} on "
+        f"{first.session} (closed at {first.close:,.6g}, opened at {first.open:,.6g}){more}. "
+        f"If it is one, strategy and hold win or lose there what nobody did: {remedy}"
+    )
 
 
 def _held(bars: Bars, rows: tuple[int, int], execution: Execution, periods: Periods) -> Holding:

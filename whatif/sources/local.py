@@ -25,9 +25,11 @@ from whatif.lake import (
 )
 from whatif.pins import (
     LakeLocation,
+    PriceJump,
     all_of,
     current_pin,
     has_rows,
+    jump_rows,
     one_of,
     read_arrow,
     within,
@@ -36,13 +38,10 @@ from whatif.sources.delivery import Part, read_or_refuse
 from whatif.sources.normalize import STAGED, duplicate_texts
 from whatif.sources.staged import (
     COMPARED,
-    DAYS_APART,
-    FACTOR,
     MAX_PAIRS,
     MAX_SYMBOLS_IN_FILTER,
     PRICES,
     DifferingFiles,
-    PriceJump,
     RefusedRow,
     RowGroup,
     StagedDelivery,
@@ -209,15 +208,10 @@ class LocalDelivery(StagedDelivery):
         """Return the first prices that change by a factor between sessions."""
         bars = self._bars
         session = bars.rows["session"].cast(pa.int32()).to_numpy()
-        begins = np.flatnonzero(_changes(bars.group) | _changes(session))
-        ends = np.append(begins[1:], len(bars.ts)) - 1
-        first, last = begins[1:], ends[:-1]
-        opens, closes = bars.rows["open"].to_numpy()[first], bars.rows["close"].to_numpy()[last]
-        near = (bars.group[first] == bars.group[last]) & (session[first] - session[last] <= DAYS_APART)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            far = near & (np.maximum(closes / opens, opens / closes) >= FACTOR)
-        pairs = zip(bars.rows.take(pa.array(last[far])).select(_JUMP).to_pylist(),
-                    bars.rows.take(pa.array(first[far])).select(_JUMP).to_pylist(), strict=True)  # fmt: skip
+        opens, closes = (bars.rows[name].to_numpy() for name in ("open", "close"))
+        last, first = jump_rows(session, opens, closes, _changes(bars.group))
+        pairs = zip(bars.rows.take(pa.array(last)).select(_JUMP).to_pylist(),
+                    bars.rows.take(pa.array(first)).select(_JUMP).to_pylist(), strict=True)  # fmt: skip
         found = sorted(pairs, key=lambda pair: (pair[1]["symbol"], pair[1]["session"], pair[1]["timeframe"]))
         return [
             PriceJump(now["symbol"], was["session"], was["close"], now["session"], now["open"])

@@ -20,20 +20,17 @@ from whatif.lake import (
     sql_text,
     upsert,
 )
-from whatif.pins import LakeLocation, has_rows, in_words
+from whatif.pins import JUMP_DAYS, JUMP_FACTOR, LakeLocation, PriceJump, has_rows, in_words
 from whatif.sources.base import Source
 from whatif.sources.delivery import Part, read_or_refuse
 from whatif.sources.kinds import SEAM
 from whatif.sources.normalize import STAGED_DDL, duplicate_texts, spelled
 from whatif.sources.staged import (
     COMPARED,
-    DAYS_APART,
-    FACTOR,
     MAX_PAIRS,
     MAX_SYMBOLS_IN_FILTER,
     PRICES,
     DifferingFiles,
-    PriceJump,
     RefusedRow,
     RowGroup,
     StagedDelivery,
@@ -235,8 +232,11 @@ class SparkDelivery(StagedDelivery):
             F.lag("close").over(before).alias("was"), F.lag("session").over(before).alias("last"),
         )  # fmt: skip
         factor = F.greatest(F.col("was") / F.col("open"), F.col("open") / F.col("was"))
-        near = F.datediff("session", "last") <= DAYS_APART
-        found = steps.where(near & (factor >= FACTOR)).orderBy("symbol", "session", "timeframe").limit(most)
+        positive = (F.col("was") > 0) & (F.col("open") > 0)
+        near = positive & (F.datediff("session", "last") <= JUMP_DAYS)
+        found = (
+            steps.where(near & (factor >= JUMP_FACTOR)).orderBy("symbol", "session", "timeframe").limit(most)
+        )
         return [
             PriceJump(row["symbol"], row["last"], row["was"], row["session"], row["open"])
             for row in found.collect()

@@ -15,8 +15,7 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
-from fractions import Fraction
+from datetime import datetime
 from hashlib import sha256
 from pathlib import PurePath
 from typing import Any, Self, TypeAlias
@@ -36,7 +35,7 @@ from whatif.lake import (
     notes_of,
     publish_branch,
 )
-from whatif.pins import LakeLocation, open_table, table_exists
+from whatif.pins import LakeLocation, PriceJump, open_table, table_exists
 from whatif.sources.base import Source
 
 COMPARED = (
@@ -44,15 +43,6 @@ COMPARED = (
     "vwap", "trade_count", "vwap_estimated", "exchange",
 )  # fmt: skip
 """Columns that make a bar with a known key a correction; where it came from does not."""
-
-FACTOR = 1.8
-"""Ratio of a close and the next session's open from which on it is noted: 2 for 1, with a day's move."""
-
-_LIKE_A_SPLIT = 0.1
-"""Share by which a jump may differ from a split's ratio, by a day's move."""
-
-DAYS_APART = 7
-"""Sessions further apart than this are no neighbours: prices may have moved."""
 
 MAX_NOTES = 3
 """Jumps of a price that are told one by one."""
@@ -132,32 +122,6 @@ class SymbolBars:
     regular: int
     first: datetime
     last: datetime
-
-
-@dataclass(frozen=True)
-class PriceJump:
-    """A close and the open of the next session that lie a factor apart."""
-
-    symbol: str
-    last: date
-    close: float
-    session: date
-    open: float
-
-    @property
-    def factor(self) -> float:
-        """Return the larger price over the smaller."""
-        return max(self.close / self.open, self.open / self.close)
-
-    @property
-    def ratio(self) -> str:
-        """Return the split that it looks like, new shares for old, as 7:1 or 1:10; "" if it is like none."""
-        near = [Fraction(round(self.factor * k), k) for k in (1, 2)]
-        found = next((one for one in near if abs(self.factor / one - 1) < _LIKE_A_SPLIT), None)
-        if found is None:
-            return ""
-        new, old = found.numerator, found.denominator
-        return f"{new}:{old}" if self.close > self.open else f"{old}:{new}"
 
 
 @dataclass(frozen=True)
@@ -242,7 +206,7 @@ class StagedDelivery(ABC):
 
     @abstractmethod
     def jumps(self, most: int) -> Sequence[PriceJump]:
-        """Return the first prices that change by `FACTOR` between sessions, by symbol and date."""
+        """Return the first prices that change by `JUMP_FACTOR` between sessions, by symbol and date."""
 
     @abstractmethod
     def quarantine(self, at: datetime, duplicates: bool = True) -> None:

@@ -31,7 +31,7 @@ from whatif.report import (
 from whatif.report import write as write_html
 from whatif.resolve import windows_said
 from whatif.results import Chosen, FoldAnswer, ResolvedStudy, ResultStore, Stitched, fold_table, paths_of
-from whatif.runner import Plan, load_bars
+from whatif.runner import Plan, load_bars, unadjusted
 from whatif.splits import Fold, Window
 from whatif.study import Study, digest
 
@@ -107,7 +107,7 @@ def _origin(
     return Origin(
         study=resolved.study.study,
         study_text=resolved.study.text,
-        notes=tuple(filter(None, _notes(resolved, answers, whole))),
+        notes=tuple(filter(None, (*_notes(resolved, answers, whole), *_unadjusted(resolved, plan, answers)))),
         pins=[pin.written for pin in plan.pins],
         windows={name: _bounds(window) for name, window in _windows(answers[-1].fold).items()},
         windows_said=windows_said(resolved),
@@ -172,6 +172,17 @@ def _notes(resolved: ResolvedStudy, answers: Sequence[FoldAnswer], whole: Stitch
         )
         notes.append(whole.note)
     return notes
+
+
+def _unadjusted(resolved: ResolvedStudy, plan: Plan, answers: Sequence[FoldAnswer]) -> list[str]:
+    """Say of which symbols prices jump as at splits: of those the answer is of, or of the first ones."""
+    chosen, folds = answers[-1].chosen, [one.fold for one in answers]
+    windows = dict.fromkeys(window for fold in folds for window in (*fold.validate, fold.test) if window)
+    own = chosen.symbol if chosen is not None and not resolved.pooled else None
+    groups = [group for group in resolved.portfolios if own in (None, "+".join(group))]
+    symbols = [symbol for group in groups[:MAX_SYMBOLS_DRAWN] for symbol in group]
+    first = resolved.grid.configurations[0] if chosen is None else resolved.configuration(chosen.config_id)
+    return unadjusted(plan, windows, first, symbols)
 
 
 def _paths_note(resolved: ResolvedStudy) -> str:
