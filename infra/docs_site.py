@@ -1,7 +1,7 @@
-"""Hook of MkDocs for `make docs`: the front page of the README, files beside docs/, pages of what is public.
+"""Hook of MkDocs for `make docs`: the front page of the README, files beside docs/, docstrings.
 
-What a page of the interface names is read from the doors of the rooms, and its text from docstrings, without
-importing anything of the package.
+Pages of docs/api say what a package is for; what they list below that is read from its door, and said by its
+docstrings, without importing anything of the package.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ ROOMS = (
     "whatif.testing",
     "whatif.timeseries",
 )
-"""Packages whose names others may use, in the order of the pages."""
+"""Packages whose names others may use: each has a page in docs/api."""
 
 
 def on_files(files: Files, config: Any) -> Files:
@@ -75,13 +75,14 @@ def on_files(files: Files, config: Any) -> Files:
             else:
                 made = File.generated(config, name, abs_src_path=str(path))
             files.append(made)
-    for room in ROOMS:
-        files.append(File.generated(config, f"api/{room}.md", content=api_page(room)))
     return files
 
 
 def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
-    """Let links lead to where files of the checkout are on the site, and draw flow charts."""
+    """Let links lead to where files of the checkout are on the site, draw flow charts, add docstrings."""
+    place = page.file.src_uri
+    if place.startswith("api/"):
+        return f"{markdown}\n{interface(place.removeprefix('api/').removesuffix('.md'))}"
     markdown = drawn(markdown)
     return re.sub(r"\]\(\.\./README\.md", "](index.md", markdown).replace("](../", "](")
 
@@ -101,18 +102,9 @@ def linked(text: str) -> str:
     return re.sub(r"\]\(docs/", "](", text)
 
 
-def api_page(room: str) -> str:
-    """Return a page that lists what a package exports, in its own order."""
-    lines = [f"# {room}", "", summary(room), ""]
-    for place in exported(room):
-        lines += [f"::: {place}", ""]
-    return "\n".join(lines)
-
-
-def summary(room: str) -> str:
-    """Return the first paragraph of a package's docstring."""
-    said = ast.get_docstring(ast.parse(_door(room).read_text(encoding="utf-8"))) or ""
-    return " ".join(said.partition("\n\n")[0].split())
+def interface(room: str) -> str:
+    """Return what a page on a package ends with: the docstrings of all that it exports, in its own order."""
+    return "\n".join(f"::: {place}\n" for place in exported(room))
 
 
 def exported(room: str) -> list[str]:

@@ -7,6 +7,7 @@ import inspect
 import re
 from importlib import import_module
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -21,12 +22,14 @@ CONFIG = (FOLDER / "mkdocs.yml").read_text(encoding="utf-8")
 NAV = re.findall(r"^ +- (?:[^:\n]+: )?([\w./-]+\.md)$", CONFIG.partition("\nnav:\n")[2], flags=re.M)
 
 
+def page_at(place: str) -> SimpleNamespace:
+    return SimpleNamespace(file=SimpleNamespace(src_uri=place))
+
+
 def test_every_page_has_its_place() -> None:
-    pages = [path.name for path in (FOLDER / "docs").glob("*.md")]
-    assert set(pages) <= set(NAV)
-    assert [name for name in NAV if name.startswith("api/")] == sorted(
-        (f"api/{room}.md" for room in site.ROOMS), key=NAV.index
-    )
+    pages = {path.relative_to(FOLDER / "docs").as_posix() for path in (FOLDER / "docs").rglob("*.md")}
+    assert pages <= set(NAV)
+    assert {name for name in pages if name.startswith("api/")} == {f"api/{room}.md" for room in site.ROOMS}
 
 
 @pytest.mark.parametrize("room", ["whatif.splits", "whatif.stats", "whatif.strategies", "whatif.testing"])
@@ -41,7 +44,12 @@ def test_a_page_names_what_the_door_gives(room: str) -> None:
 
 def test_the_package_itself_has_a_page() -> None:
     assert {"whatif.workflow.run", "whatif.engines.api.backtest"} <= set(site.exported("whatif"))
-    assert site.api_page("whatif").startswith("# whatif\n\nwhatif: a Spark-based")
+
+
+def test_a_page_ends_with_docstrings() -> None:
+    page = site.on_page_markdown("# whatif.splits\n\n[a](../study.md)", page_at("api/whatif.splits.md"))
+    assert page.startswith("# whatif.splits\n\n[a](../study.md)\n::: whatif.splits.")
+    assert "\n::: whatif.splits.kinds.holdout.Holdout\n" in page
 
 
 @pytest.mark.parametrize(
@@ -62,5 +70,5 @@ def test_links_of_a_text_ask_nobody() -> None:
 
 def test_links_lead_to_the_site_s_places() -> None:
     assert site.linked("[a](docs/study.md#data) [b](CHANGELOG.md)") == "[a](study.md#data) [b](CHANGELOG.md)"
-    page = site.on_page_markdown("[a](../README.md#why) [b](../notebooks/power.svg)", None)
+    page = site.on_page_markdown("[a](../README.md#why) [b](../notebooks/power.svg)", page_at("study.md"))
     assert page == "[a](index.md#why) [b](notebooks/power.svg)"
