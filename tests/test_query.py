@@ -130,6 +130,11 @@ def test_bars_are_those_that_python_reads_and_times_are_utc(asked, lake) -> None
     ]
 
 
+def test_what_views_are_made_of_is_listed_nowhere(asked) -> None:
+    assert tuple(asked.sql("show tables")["name"]) == asked.names
+    assert asked.sql("select count(*) n from reports.ranked")["n"].tolist()[0] > 0
+
+
 def test_every_table_is_there_with_its_columns(asked) -> None:
     assert {"bars", "results", "returns", "trades", "equity", "test_looks", "backtests", "studies"} <= set(
         asked.names

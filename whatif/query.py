@@ -49,6 +49,9 @@ ABSENT = (
 BACKTESTS, STUDIES = "backtests", "studies"
 """Views beside the tables: each backtest of each study, its parameters in columns; what studies answered."""
 
+_REPORTS = "reports"
+"""Schema of what reports say of backtests, which the view of them is joined with."""
+
 _SPREAD = {"parameters": "param", "execution": "execution"}
 """Columns of `results` that hold JSON, and what the names of their columns begin with."""
 
@@ -108,7 +111,7 @@ class Tables:
     def names(self) -> tuple[str, ...]:
         """Names of tables and views, in order."""
         found = self.connection.execute("SELECT view_name FROM duckdb_views() WHERE NOT internal").fetchall()
-        return tuple(sorted(str(name) for (name,) in found if not str(name).startswith("_")))
+        return tuple(sorted(str(name) for (name,) in found))
 
     def columns(self, name: str) -> list[Column]:
         """Return the columns of a table or view."""
@@ -203,13 +206,12 @@ class Tables:
     def _view_backtests(self, location: LakeLocation) -> None:
         key = ", ".join(_quoted(name) for name in KEY)
         of_results = ", ".join(f"r.{_quoted(name)}" for name in KEY)
-        self.connection.register("_ranked", _ranked(location.home / "reports"))
-        self.connection.register("_folds", _folds(location.home / "reports"))
+        ranked, folds = self._kept("ranked", _ranked(location)), self._kept("folds", _folds(location))
         parts = [
             f"SELECT study, {key} FROM {RESULTS.name}",
-            f"SELECT study, {key} FROM _ranked",
-            f"SELECT f.study, {of_results} FROM _folds f JOIN _ranked k USING (study) JOIN {RESULTS.name} r "
-            "ON r.window_start = f.window_start AND r.window_end = f.window_end "
+            f"SELECT study, {key} FROM {ranked}",
+            f"SELECT f.study, {of_results} FROM {folds} f JOIN {ranked} k USING (study) "
+            f"JOIN {RESULTS.name} r ON r.window_start = f.window_start AND r.window_end = f.window_end "
             "AND (r.bars_snapshot, r.data_digest, r.config_id, r.symbol) = "
             "(k.bars_snapshot, k.data_digest, k.config_id, k.symbol)",
         ]
@@ -231,6 +233,15 @@ class Tables:
             f"CREATE VIEW {BACKTESTS} AS SELECT {columns} FROM ({members}) m "
             f"JOIN {RESULTS.name} r USING ({key})"
         )
+
+    def _kept(self, name: str, rows: pa.Table) -> str:
+        """Keep rows that a view is made of where no list of tables shows them, and return their place."""
+        place = f"{_REPORTS}.{name}"
+        self.connection.execute(f"CREATE SCHEMA IF NOT EXISTS {_REPORTS}")
+        self.connection.register(name, rows)
+        self.connection.execute(f"CREATE TABLE {place} AS SELECT * FROM {name}")
+        self.connection.unregister(name)
+        return place
 
     def _spread(self, column: str, lead: str) -> list[str]:
         """Return an expression for each key of a column of JSON: a number, a truth or a text."""
@@ -354,17 +365,19 @@ def _studies(location: LakeLocation) -> pa.Table:
     return pa.Table.from_pandas(frame, schema, preserve_index=False)
 
 
-def _ranked(reports: Path) -> pa.Table:
+def _ranked(location: LakeLocation) -> pa.Table:
     """Return which backtests each study ranked, by the leaderboards beside the reports."""
     times = dict.fromkeys(("window_start", "window_end"), _INSTANT)
     kinds = {"bars_snapshot": pa.int64(), **times}
-    return _of_reports(reports, "leaderboard.parquet", {name: kinds.get(name, pa.string()) for name in KEY})
+    return _of_reports(
+        location.home / "reports", "leaderboard.parquet", {name: kinds.get(name, pa.string()) for name in KEY}
+    )
 
 
-def _folds(reports: Path) -> pa.Table:
+def _folds(location: LakeLocation) -> pa.Table:
     """Return the validate windows of each study of several folds."""
     bounds = {"validate_start": _INSTANT, "validate_end": _INSTANT}
-    return _of_reports(reports, "folds.parquet", bounds).rename_columns(
+    return _of_reports(location.home / "reports", "folds.parquet", bounds).rename_columns(
         ["window_start", "window_end", "study"]
     )
 

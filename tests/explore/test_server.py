@@ -83,6 +83,7 @@ def test_the_studies_and_the_ranking_are_told(place, desk):
     status, told = ask(place, "studies")
     assert (status, [one["name"] for one in told["studies"]]) == (200, ["one"])
     assert told["studies"][0]["known"]
+    assert told["studies"][0]["verdict"] == ""  # it was run without a report
     board = ask(place, "open", study="one")[1]
     assert board["ids"] == desk.board["config_id"].tolist()
     sharpe = board["metrics"]["sharpe"]

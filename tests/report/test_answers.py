@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
+from types import SimpleNamespace
+
+import pytest
 
 from whatif.report.answers import ANSWER, NOT_STORED, answer_of, stored_answers, write_row
+from whatif.stats import VerdictKind
 
 
 def _placed(data, reports, folder):
@@ -27,13 +32,35 @@ def test_a_row_says_what_the_comparison_says(make) -> None:
     assert answer.test_sharpe == row["sharpe"].item()
     assert answer.config_id == data.series.chosen["config_id"]
     assert answer.study == data.origin.study
-    assert answer.verdict == "unjudged"
+    assert answer.verdict == "not judged"
 
 
 def test_what_was_written_is_read_back(make, tmp_path) -> None:
     data = make.study()
     _placed(data, tmp_path, "mine")
     assert stored_answers(tmp_path) == [answer_of(data)]
+
+
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [
+        (VerdictKind.EDGE, "edge"),
+        (VerdictKind.LUCK, "luck"),
+        (VerdictKind.UNKNOWN, "too little data"),
+        (VerdictKind.FAILED, "failed"),
+    ],
+)
+def test_lists_have_the_verdict_s_own_word(make, word, said) -> None:
+    judgement = SimpleNamespace(verdict=SimpleNamespace(word=word, figures=None))
+    data = dataclasses.replace(make.study(), verdict=judgement)
+    assert answer_of(data).verdict == said
+
+
+@pytest.mark.parametrize(("former", "said"), [("unknown", "too little data"), ("unjudged", "not judged")])
+def test_words_of_older_reports_are_said_as_now(make, tmp_path, former, said) -> None:
+    path = _placed(make.study(), tmp_path, "mine")
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"verdict": former}))
+    assert [one.verdict for one in stored_answers(tmp_path)] == [said]
 
 
 def test_the_newest_comes_first(make, tmp_path) -> None:

@@ -16,7 +16,7 @@ from whatif.errors import MachineError, StudyError, WhatIfError
 from whatif.explore.desk import Change, Desk
 from whatif.explore.payload import TRADE_COLUMNS, outcome, plain, ranking, saved_view, trades_page
 from whatif.pins import LakeLocation, current_pin, read_arrow, table_exists
-from whatif.report import plotly_js, whole_page
+from whatif.report import plotly_js, stored_answers, whole_page
 from whatif.texts import visible
 
 if TYPE_CHECKING:
@@ -86,7 +86,10 @@ class Explorer:
         return self._desks[name]
 
     def _list(self, asked: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the studies of the lake as it is now, with each run: rows of one snapshot of the bars."""
+        """Return the studies of the lake as it is now, with each run: rows of one snapshot of the bars.
+
+        The verdict of each is that of its report, "" where there is none.
+        """
         found: dict[str, dict[str, Any]] = {name: {"name": name, "runs": []} for name in self._desks}
         if table_exists(self.location, "results"):
             names = ["study", "bars_snapshot", "status", "config_id", "finished_at"]
@@ -98,7 +101,13 @@ class Explorer:
                     "finished": str(part["finished_at"].max())[:16],
                 }  # fmt: skip
                 found.setdefault(str(study), {"name": str(study), "runs": []})["runs"].append(run)
-        return {"studies": [one | {"known": one["name"] in self._desks} for one in found.values()]}
+        said = {one.study: one.verdict for one in stored_answers(self.location.home / "reports")}
+        return {
+            "studies": [
+                one | {"known": one["name"] in self._desks, "verdict": said.get(one["name"], "")}
+                for one in found.values()
+            ]
+        }
 
     def _board(self, asked: Mapping[str, Any]) -> dict[str, Any]:
         return ranking(self.desk(str(asked.get("study"))))

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from whatif.report.theme import LOSS, STRATEGY
     from whatif.report.timeline import below_peak, session_starts, thin_lines
     from whatif.report.verdict_panel import print_given
+    from whatif.report.verdict_text import short_word
     from whatif.report.waiting import Wait, quiet, waits_on
 else:
     __getattr__, __dir__, __all__ = door(
@@ -73,6 +74,7 @@ else:
             "theme": "LOSS STRATEGY",
             "timeline": "below_peak session_starts thin_lines",
             "verdict_panel": "print_given",
+            "verdict_text": "short_word",
             "waiting": "Wait quiet waits_on",
         },
     )

@@ -11,12 +11,17 @@ from pathlib import Path
 from whatif.paths import written_whole
 from whatif.report import words
 from whatif.report.data import ReportData
+from whatif.report.verdict_text import NOT_JUDGED, SHORT, short_word
+from whatif.stats import VerdictKind
 
 ANSWER = "answer.json"
 """File in a folder of a report that holds the answer in one row."""
 
 NOT_STORED = "not stored"
 """What stands for the verdict of a report that was written before answers were stored."""
+
+_FORMER = {"unknown": SHORT[VerdictKind.UNKNOWN], "unjudged": NOT_JUDGED}
+"""Verdicts as reports of older versions have them."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +33,7 @@ class Answer:
     study : str
         Its name.
     verdict : str
-        "edge", "luck", "unknown", "failed", or "unjudged" where nobody judged.
+        "edge", "luck", "too little data", "failed", or "not judged" where nobody judged.
     configuration, config_id : str
         What was chosen, by what varies, and its digest; "" where nothing was chosen.
     test_sharpe : float
@@ -59,7 +64,7 @@ def answer_of(data: ReportData) -> Answer:
         sharpe = _mean([words.figure_of(data, one, "test", "strategy", "sharpe") for one in _symbols(data)])
     return Answer(
         study=data.origin.study,
-        verdict="unjudged" if judgement is None else judgement.verdict.word.name.lower(),
+        verdict=short_word(judgement),
         configuration=words.name_of(data) if chosen else "",
         config_id=str(chosen.get("config_id", "")),
         test_sharpe=sharpe,
@@ -100,6 +105,7 @@ def _stored(page: Path) -> Answer:
         texts = {
             name: str(row[name]) for name in ("study", "verdict", "configuration", "config_id", "finished")
         }
+        texts["verdict"] = _FORMER.get(texts["verdict"], texts["verdict"])
         return Answer(
             test_sharpe=math.nan if sharpe is None else float(sharpe), trials=int(row["trials"]), **texts
         )

@@ -19,6 +19,17 @@ STYLES = {
 }
 """Colour of a verdict: luck is no error, and an edge no triumph; what failed is one."""
 
+SHORT = {
+    VerdictKind.EDGE: "edge",
+    VerdictKind.LUCK: "luck",
+    VerdictKind.UNKNOWN: "too little data",
+    VerdictKind.FAILED: "failed",
+}
+"""A verdict where it is one of many: lists of studies, and MLflow's tag, by which runs are filtered."""
+
+NOT_JUDGED = "not judged"
+"""What stands there where nobody judged."""
+
 _NAMES = {
     "pbo": "PBO",
     "dsr": "Deflated Sharpe ratio",
@@ -39,6 +50,14 @@ class Line:
     psr: str
     periods: str
     trades: str
+
+
+def short_word(judgement: Judgement | None) -> str:
+    """Return the verdict as lists and MLflow's tag have it: "edge", "luck", "too little data" or "failed".
+
+    "not judged" where nobody judged.
+    """
+    return NOT_JUDGED if judgement is None else SHORT[judgement.verdict.word]
 
 
 def headline(judgement: Judgement) -> str:

@@ -14,7 +14,7 @@ import pandas as pd
 
 from whatif.domain import KEY_COLUMNS
 from whatif.pins import LakeLocation, Pin
-from whatif.report import Judgement, ReportData, Summary, axis_label, summarize
+from whatif.report import Judgement, ReportData, Summary, axis_label, short_word, summarize
 from whatif.resolve import Resolved
 from whatif.results import Chosen, Stitched
 from whatif.runner import provenance, versions
@@ -121,7 +121,7 @@ def _said(answered: Answered) -> tuple[dict[str, float], dict[str, str]]:
     }
     told = summarize(answered.data)
     tags = {
-        "verdict": told.kind,
+        "verdict": short_word(judgement),
         "mlflow.note.content": _note(told, answered.files),
         "whatif.report": str(answered.files[0]) if answered.files else "",
         "whatif.configuration": told.configuration,

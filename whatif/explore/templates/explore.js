@@ -37,7 +37,7 @@ async function run(asked) {
 async function begin() {
   const { studies } = await ask("studies");
   if (!studies.length) { $("empty").hidden = false; $("empty").textContent = "This lake holds no backtest yet: run a study first, whatif run my-study.yaml"; return; }
-  options($("study"), studies.map((one) => [one.name, one.known ? one.name : `${one.name} (give its file to open it)`]));
+  options($("study"), studies.map((one) => [one.name, `${one.name}${one.verdict ? `: ${one.verdict}` : ""}${one.known ? "" : " (give its file to open it)"}`]));
   const known = studies.find((one) => one.known);
   if (known) $("study").value = known.name;
   $("study").onchange = () => open().catch(say);
