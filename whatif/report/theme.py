@@ -91,7 +91,7 @@ def dress(axes: dict[str, Any], y_title: str) -> Drawing:
         else:
             layout[name] = axis | {
                 "gridcolor": GRID, "zerolinecolor": GRID, "separatethousands": True, "exponentformat": "none",
-                "title": {"standoff": 8},
+                "title": {"standoff": 8}, "automargin": "left",
             }  # fmt: skip
     layout["yaxis"]["title"]["text"] = y_title
     return {"data": [], "layout": layout}
