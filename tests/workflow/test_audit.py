@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,17 +13,17 @@ import pytest
 from whatif.calendars import schedule
 from whatif.cli import main
 from whatif.errors import SourceError
-from whatif.lake import list_deliveries, list_refused, maintain_all, tag_pin
+from whatif.lake import BARS, list_deliveries, list_refused, maintain_all, tag_pin
 from whatif.lake.deliveries import noted
 from whatif.lake.maintenance import BARS_SNAPSHOTS
-from whatif.pins import LakeLocation, current_pin, has_rows, open_table, read_bars
+from whatif.pins import LakeLocation, current_pin, has_rows, open_table, read_arrow, read_bars
 from whatif.resolve import resolve_study
 from whatif.sources import IngestSpec
 from whatif.study import Study
 from whatif.workflow import ingest
-from whatif.workflow.ingestion import _check_options
 
 SPEC = IngestSpec(symbol="S", exchange="XNYS", timeframe="1d")
+COLUMNS = [name for name in BARS.column_names if name != "ingested_at"]
 
 
 def days(path: Path, first: str, count: int, spike: int | None = None, extra: str = "") -> Path:
@@ -184,8 +185,6 @@ class TestAudit:
         path = days(tmp_path / "a.csv", "2024-01-02", 60)
         with pytest.raises(SourceError, match="leave one of them out"):
             ingest([path], SPEC, lake_home, audit=True, dry_run=True)
-        with pytest.raises(SourceError, match="--runner local"):
-            ingest([path], SPEC, lake_home, audit=True, runner="spark")
 
     def test_the_command(self, lake_home, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         bad = days(tmp_path / "a.csv", "2024-01-02", 60, spike=30)
@@ -265,18 +264,65 @@ class TestReplaceRange:
     def test_an_empty_lake_loses_nothing(self, lake_home: LakeLocation, tmp_path: Path) -> None:
         path = days(tmp_path / "a.csv", "2024-01-02", 5)
         assert ingest([path], SPEC, lake_home, replace_range=True).landed == 5
-        with pytest.raises(SourceError, match="--replace-range is for bars that this process writes"):
-            ingest([path], SPEC, lake_home, replace_range=True, runner="spark")
 
 
-def test_on_a_catalog_service_the_remedy_is_one_that_works_there() -> None:
-    why = "the lake is in a catalog service"
-    for audit, name in ((True, "--audit"), (False, "--replace-range")):
-        with pytest.raises(
-            SourceError, match=rf"^{name} .*{why}.*whatif forget --delivery ID.*whatif deliveries"
-        ) as told:
-            _check_options(audit, not audit, why, False, local=False)
-        assert "--runner local" not in str(told.value)
+HISTORY = ["kind", "files", "first_file", "symbols", "bars", "refused", "landed", "corrected", "removed"]
+
+
+def tell(lake: LakeLocation, folder: Path, runner: str) -> list[object]:
+    """Audit, refuse, kill, correct and replace; return what each step said and left, but for the times."""
+    told: list[object] = []
+
+    def step(path: Path, accept: bool = False, **options: bool) -> None:
+        spec = replace(SPEC, accept=accept)
+        try:
+            came = ingest([path], spec, lake, runner=runner, **options)
+            told.append((came.landed, came.already_there, came.corrected, came.removed, came.refused))
+            told.append([note for note in came.notes if note.startswith("audit")])
+        except SourceError as error:
+            told.append(str(error))
+        except KeyboardInterrupt:
+            told.append("killed")
+        pinned = [current_pin(lake, "bars")] if has_rows(lake, "bars") else []
+        told.append(sorted(repr(row) for pin in pinned for row in read_arrow(pin, COLUMNS).to_pylist()))
+        told.append(list_refused(lake).drop(columns="ingested_at").astype(str).to_dict("records"))
+        told.append(list_deliveries(lake)[[*HISTORY, "digest"]].astype(str).to_dict("records"))
+        told.append(sorted(name.split("-")[0] for name in branches(lake)))
+
+    step(days(folder / "a.csv", "2024-01-02", 60, spike=30), audit=True)
+    step(days(folder / "b.csv", "2024-01-02", 60, extra="2024-05-20,1,0.5,1,1,1\n"), audit=True)
+    step(days(folder / "c.csv", "2024-03-28", 30, spike=11, extra="2024-05-20,2,0.5,1,1,1\n"), audit=True)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("whatif.sources.staged.publish_branch", killed)
+        step(days(folder / "d.csv", "2024-03-28", 20), audit=True)
+    step(days(folder / "e.csv", "2024-03-28", 30, spike=11), accept=True, audit=True)
+    head, *rows = days(folder / "f.csv", "2024-01-02", 60).read_text().splitlines()
+    some = [row.replace("99.0", "98.0") if k == 9 else row for k, row in enumerate(rows) if k % 20 != 10]
+    some[30] = some[30].replace("102.0", "1.0")  # its high is below its open: the lake's bar stays
+    (folder / "f.csv").write_text("\n".join([head, *some]) + "\n")
+    step(folder / "f.csv", replace_range=True)
+    step(folder / "f.csv", accept=True, replace_range=True, audit=True)
+    (folder / "g.csv").write_text("\n".join([head, rows[40], rows[42]]) + "\n")
+    step(folder / "g.csv", replace_range=True)
+    return told
+
+
+def branches(lake: LakeLocation) -> list[str]:
+    return [name for name in open_table(lake, "bars").metadata.refs if name != "main"]
+
+
+def killed(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+@pytest.mark.spark
+def test_spark_and_this_process_write_the_same(spark, lake_home: LakeLocation, tmp_path: Path) -> None:
+    here = tell(LakeLocation(tmp_path / "other"), tmp_path, "local")
+    there = tell(lake_home, tmp_path, "spark")
+    for number, (one, other) in enumerate(zip(here, there, strict=True)):
+        assert one == other, number
+    assert "killed" in here
+    assert (0, 2, 0, 1, {}) in here  # of the last step: what lay between its two bars went
 
 
 class TestTags:

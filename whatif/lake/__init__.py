@@ -23,13 +23,21 @@ if TYPE_CHECKING:
     )
     from whatif.lake.doctor import examine, repair
     from whatif.lake.holdings import list_bars, refused_in
-    from whatif.lake.local_tables import Commit, begin_branch, name_branch, publish_branch, rows_without
+    from whatif.lake.local_tables import Commit, rows_without
     from whatif.lake.lock import writer_lock
     from whatif.lake.maintenance import Upkeep, drop_branches, maintain, maintain_all, maintain_bars
     from whatif.lake.processes import user_name
     from whatif.lake.quality import BarsCheck, check_quality, new_errors
     from whatif.lake.results import RESULTS, RETURNS
-    from whatif.lake.snapshots import pin, read_pinned, removed_by, tag_pin
+    from whatif.lake.snapshots import (
+        begin_branch,
+        name_branch,
+        pin,
+        publish_branch,
+        read_pinned,
+        removed_by,
+        tag_pin,
+    )
     from whatif.lake.spec import TableSpec, sql_text
     from whatif.lake.suspicions import QUALITY_RULES
     from whatif.lake.tables import (
@@ -77,13 +85,13 @@ else:
             "list_deliveries list_refused noted notes_of sources_of",
             "doctor": "examine repair",
             "holdings": "list_bars refused_in",
-            "local_tables": "Commit begin_branch name_branch publish_branch rows_without",
+            "local_tables": "Commit rows_without",
             "lock": "writer_lock",
             "maintenance": "Upkeep drop_branches maintain maintain_all maintain_bars",
             "processes": "user_name",
             "quality": "BarsCheck check_quality new_errors",
             "results": "RESULTS RETURNS",
-            "snapshots": "pin read_pinned removed_by tag_pin",
+            "snapshots": "begin_branch name_branch pin publish_branch read_pinned removed_by tag_pin",
             "spec": "TableSpec sql_text",
             "suspicions": "QUALITY_RULES",
             "tables": "BARS BARS_QUARANTINE CATALOGUE CHECKPOINTS CORPORATE_ACTIONS EQUITY FORGOTTEN "

@@ -133,6 +133,18 @@ def noted(location: LakeLocation) -> dict[str, DeliveryNote]:
     return found
 
 
+def snapshots_of(location: LakeLocation) -> dict[str, int]:
+    """Return the snapshots of bars by the deliveries that made them, those that have expired too."""
+    found = {}
+    if has_rows(location, DELIVERIES.name):
+        rows = read_arrow(current_pin(location, DELIVERIES.name), ["delivery", "snapshot_id"]).to_pylist()
+        found = {row["delivery"]: row["snapshot_id"] for row in rows}
+    if has_rows(location, "bars"):
+        said = notes_of(open_table(location, "bars").metadata.snapshots)
+        found |= {note.delivery: number for number, note in said.items()}
+    return found
+
+
 def instant_of(delivery: str) -> datetime:
     """Return the instant that a delivery's id names."""
     return datetime.strptime(delivery, DELIVERY_ID).replace(tzinfo=UTC)

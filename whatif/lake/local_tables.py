@@ -197,11 +197,11 @@ def append_table_locally(
         _append(table, spec, rows.select(list(spec.column_names)), commit)
 
 
-def begin_branch(location: LakeLocation, name: str, branch: str) -> str | None:
+def begin_branch_locally(location: LakeLocation, name: str, branch: str) -> str | None:
     """Let a branch of a table begin at its present snapshot, and return what a commit to it names.
 
     A table without any snapshot can have no branch: None lets a commit stand beside the table, until
-    `name_branch`.
+    `name_branch_locally`.
     """
     table = _opened(location, name)
     now = table.current_snapshot()
@@ -212,7 +212,7 @@ def begin_branch(location: LakeLocation, name: str, branch: str) -> str | None:
     return branch
 
 
-def name_branch(location: LakeLocation, name: str, branch: str) -> None:
+def name_branch_locally(location: LakeLocation, name: str, branch: str) -> None:
     """Let a branch name the commit that stands beside a table, if it does not have that already."""
     table = _opened(location, name)
     if branch not in table.metadata.refs:
@@ -221,7 +221,7 @@ def name_branch(location: LakeLocation, name: str, branch: str) -> None:
             change.create_branch(newest.snapshot_id, branch)
 
 
-def publish_branch(location: LakeLocation, name: str, branch: str) -> None:
+def publish_branch_locally(location: LakeLocation, name: str, branch: str) -> None:
     """Let the table be what its branch is, and the branch be gone."""
     table = _opened(location, name)
     with table.manage_snapshots() as refs:
@@ -229,7 +229,7 @@ def publish_branch(location: LakeLocation, name: str, branch: str) -> None:
         refs.remove_branch(branch)
 
 
-def drop_branch(location: LakeLocation, name: str, branch: str) -> None:
+def drop_branch_locally(location: LakeLocation, name: str, branch: str) -> None:
     """Let a branch be gone; its commits stay until their snapshots expire."""
     with _opened(location, name).manage_snapshots() as change:
         change.remove_branch(branch)

@@ -21,7 +21,7 @@ from whatif.lake.deliveries import keep_notes, notes_of
 from whatif.lake.local_tables import (
     FolderCatalog,
     data_files,
-    drop_branch,
+    drop_branch_locally,
     metadata_version,
     publish,
     set_local_properties,
@@ -352,8 +352,14 @@ class _Files:
         return self._data[manifest.manifest_path]
 
 
-def drop_branches(location: LakeLocation, name: str, prefix: str) -> None:
-    """Let the branches of a local table whose names begin so be gone, with what only they hold.
+def drop_branches(
+    location: LakeLocation,
+    name: str,
+    prefix: str,
+    spark: SparkSession | None = None,
+    aged: timedelta = timedelta(0),
+) -> None:
+    """Let the branches of a table whose names begin so be gone, with what only they hold.
 
     Parameters
     ----------
@@ -363,21 +369,43 @@ def drop_branches(location: LakeLocation, name: str, prefix: str) -> None:
         The table's.
     prefix : str
         Such as "audit-".
+    spark : SparkSession, optional
+        The session, which only a catalog service needs.
+    aged : timedelta
+        How long nothing was written to them: on a catalog service younger ones may be another process's.
     """
-    for branch in [one for one in open_table(location, name).metadata.refs if one.startswith(prefix)]:
+    before = (datetime.now(UTC) - aged).timestamp() * 1000
+    metadata = open_table(location, name).metadata
+    heads = {snapshot.snapshot_id: snapshot.timestamp_ms for snapshot in metadata.snapshots}
+    for branch, head in metadata.refs.items():
+        if not branch.startswith(prefix) or heads[head.snapshot_id] > before:
+            continue
         with in_words(location.described), writer_lock(location, f"drop branch {branch}"):
-            drop_branch(location, name, branch)
-            table = FolderCatalog(location).load_table((location.namespace, name))
-            parents = {one.snapshot_id: one.parent_snapshot_id for one in table.metadata.snapshots}
-            known: set[int | None] = set()
-            for reference in table.metadata.refs.values():
-                at: int | None = reference.snapshot_id
-                while at is not None and at not in known:
-                    known.add(at)
-                    at = parents.get(at)
-            logged = {entry.snapshot_id for entry in table.metadata.snapshot_log}
-            gone = [s for s in table.metadata.snapshots if s.snapshot_id not in known | logged]
-            _expire_snapshots(table, gone, location.table_folder(name).resolve())
+            if location.local:
+                drop_branch_locally(location, name, branch)
+                table = FolderCatalog(location).load_table((location.namespace, name))
+                gone = _unnamed(table, head.snapshot_id)
+                _expire_snapshots(table, gone, location.table_folder(name).resolve())
+            elif spark is not None:
+                spark.sql(f"ALTER TABLE {location.identifier(name)} DROP BRANCH `{branch}`")
+                _expire_these(spark, location, name, _unnamed(open_table(location, name), head.snapshot_id))
+
+
+def _unnamed(table: Table, head: int) -> list[Snapshot]:
+    """Return a snapshot and those before it, as far as neither a branch, a tag nor the log leads to them."""
+    parents = {one.snapshot_id: one.parent_snapshot_id for one in table.metadata.snapshots}
+
+    def back_from(at: int | None) -> set[int]:
+        found: set[int] = set()
+        while at is not None and at in parents and at not in found:
+            found.add(at)
+            at = parents[at]
+        return found
+
+    known = {entry.snapshot_id for entry in table.metadata.snapshot_log}
+    known = known.union(*(back_from(one.snapshot_id) for one in table.metadata.refs.values()))
+    mine = back_from(head) - known
+    return [snapshot for snapshot in table.metadata.snapshots if snapshot.snapshot_id in mine]
 
 
 ORPHANED_FOR = timedelta(days=1)
@@ -525,10 +553,16 @@ def _expire_by_spark(spark: SparkSession, location: LakeLocation, spec: TableSpe
     if gone:
         if renewed := _checkpoints(table, gone):
             set_properties(spark, location, spec.name, renewed)
+        _expire_these(spark, location, spec.name, gone)
+
+
+def _expire_these(spark: SparkSession, location: LakeLocation, name: str, gone: Sequence[Snapshot]) -> None:
+    """Drop snapshots by Iceberg's procedure, and the files that only they name."""
+    if gone:
         numbers = ", ".join(f"{snapshot.snapshot_id}L" for snapshot in gone)
         # without a time the procedure drops whatever is older than five days
         wanted = f"snapshot_ids => array({numbers}), older_than => TIMESTAMP '1970-01-02 00:00:00Z'"
-        _call(spark, location, "expire_snapshots", spec.name, wanted)
+        _call(spark, location, "expire_snapshots", name, wanted)
 
 
 def _call(

@@ -1,12 +1,18 @@
-"""Snapshots of tables: pinned, read by Spark as they were, and kept by a tag."""
+"""Snapshots of tables: pinned, read by Spark as they were, kept by a tag, and written beside the table."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from whatif.lake.deliveries import delivery_id, instant_of, noted, notes_of
-from whatif.lake.local_tables import tag_locally
+from whatif.errors import LakeError
+from whatif.lake.deliveries import delivery_id, instant_of, noted, snapshots_of
+from whatif.lake.local_tables import (
+    begin_branch_locally,
+    name_branch_locally,
+    publish_branch_locally,
+    tag_locally,
+)
 from whatif.lake.lock import writer_lock
 from whatif.lake.tables import BARS
 from whatif.pins import LakeLocation, Pin, current_pin, open_table
@@ -60,6 +66,57 @@ def tag_pin(spark: SparkSession | None, location: LakeLocation, pin: Pin, tag: s
         )
 
 
+def begin_branch(spark: SparkSession | None, location: LakeLocation, name: str, branch: str) -> str | None:
+    """Let a branch of a table begin at its present snapshot, and return what a commit to it names.
+
+    A table without any snapshot can have no branch but one of Spark's, which begins with an empty snapshot:
+    without a session, None lets a commit stand beside the table, until `name_branch`.
+
+    Parameters
+    ----------
+    spark : SparkSession or None
+        The session that is to write to the branch; None if this process is.
+    location : LakeLocation
+        Where the lake is.
+    name, branch : str
+        Of the table, and of the branch.
+    """
+    if spark is None:
+        return begin_branch_locally(location, name, branch)
+    spark.sql(f"ALTER TABLE {location.identifier(name)} CREATE BRANCH `{branch}`")
+    return branch
+
+
+def name_branch(spark: SparkSession | None, location: LakeLocation, name: str, branch: str) -> None:
+    """Let a branch name the commit that stands beside a table, if it does not have that already."""
+    if spark is None:
+        name_branch_locally(location, name, branch)
+
+
+def publish_branch(spark: SparkSession | None, location: LakeLocation, name: str, branch: str) -> None:
+    """Let the table be what its branch is, and the branch be gone.
+
+    Raises
+    ------
+    LakeError
+        If another process has written to the table since the branch began, as on a catalog service it may.
+    """
+    if spark is None or location.local:
+        publish_branch_locally(location, name, branch)
+        return
+    whole = f"{location.namespace}.{name}"
+    try:
+        spark.sql(f"CALL {location.catalog}.system.fast_forward('{whole}', 'main', '{branch}')").collect()
+    except Exception as error:
+        if "not an ancestor" not in str(error):
+            raise
+        raise LakeError(
+            f"table {name}: another process wrote to it while this delivery was checked on its branch; "
+            "nothing of it is in the table: run the same command again"
+        ) from error
+    spark.sql(f"ALTER TABLE {location.identifier(name)} DROP BRANCH `{branch}`")
+
+
 def removed_by(
     spark: SparkSession,
     location: LakeLocation,
@@ -79,7 +136,7 @@ def removed_by(
     key, lost = list(BARS.key), 0
     found: list[DataFrame] = []
     table = open_table(location, BARS.name)
-    snapshots = {note.delivery: number for number, note in notes_of(table.metadata.snapshots).items()}
+    snapshots = snapshots_of(location)
     there = read_pinned(spark, location, current_pin(location, BARS.name)).select(*key)
     for name in names:
         its = table.snapshot_by_id(snapshots[name]) if name in snapshots else None

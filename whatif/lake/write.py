@@ -32,6 +32,9 @@ if TYPE_CHECKING:
     from pyiceberg.expressions import BooleanExpression
     from pyspark.sql import Column, DataFrame, SparkSession
 
+MAIN = "main"
+"""The branch that is the table itself."""
+
 ATTEMPTS = 10
 """Times that a statement is begun anew because another process wrote what it had read."""
 
@@ -47,6 +50,7 @@ def append(
     table: TableSpec,
     frame: DataFrame,
     properties: Mapping[str, str] | None = None,
+    branch: str | None = None,
 ) -> None:
     """Append rows in one atomic commit.
 
@@ -62,8 +66,10 @@ def append(
         Rows with the table's columns, in any order.
     properties : mapping of str to str, optional
         Noted in the snapshot's summary, such as {"whatif.bars-snapshot": "123"}; see `find_pin`.
+    branch : str, optional
+        The branch that it goes to, see `begin_branch`; the table itself if left out, or "main".
     """
-    writer = _in_order(table, frame).writeTo(location.identifier(table.name))
+    writer = _in_order(table, frame).writeTo(_named(location, table, branch))
     for key, value in (properties or {}).items():
         writer = writer.option(f"snapshot-property.{key}", value)
     with in_words(location.described), writer_lock(location, f"append to {table.name}"):
@@ -205,6 +211,7 @@ def insert_missing(
     condition: str = "true",
     distinct: bool = False,
     fresh: bool = False,
+    branch: str | None = None,
 ) -> None:
     """Insert the rows whose key the table does not hold yet, in one atomic commit.
 
@@ -223,16 +230,19 @@ def insert_missing(
         The caller vouches that no key comes twice in `frame`, which saves looking.
     fresh : bool
         The caller vouches that the table holds none of the keys, and that nobody else writes one.
+    branch : str, optional
+        As in `append`.
     """
     rows = _in_order(table, frame)
     if not distinct:
         rows = rows.dropDuplicates(list(_key(table)))
     if fresh:
-        append(spark, location, table, rows)
+        append(spark, location, table, rows, branch=branch)
         return
     # the lock keeps other writers out of the local lake, and nothing has to be looked for
     checked = "" if location.local else f"{_CHECKED} "
-    _merge(spark, location, table, rows, f"{checked}WHEN NOT MATCHED THEN INSERT *", condition)
+    actions = f"{checked}WHEN NOT MATCHED THEN INSERT *"
+    _merge(spark, location, table, rows, actions, condition, branch=branch)
 
 
 def insert_missing_rows(
@@ -350,6 +360,7 @@ def upsert(
     frame: DataFrame,
     compared: Sequence[str],
     condition: str = "true",
+    branch: str | None = None,
 ) -> None:
     """Insert new rows and update those that differ in a `compared` column, in one atomic commit.
 
@@ -361,10 +372,12 @@ def upsert(
         Columns whose values decide whether a row is updated.
     condition : str
         Further SQL on the table's rows `t`, with literals, to read fewer partitions.
+    branch : str, optional
+        As in `append`.
     """
     differ = " OR ".join(f"NOT (t.`{column}` <=> s.`{column}`)" for column in compared)
     actions = f"WHEN MATCHED AND ({differ}) THEN UPDATE SET * WHEN NOT MATCHED THEN INSERT *"
-    _merge(spark, location, table, _in_order(table, frame), actions, condition)
+    _merge(spark, location, table, _in_order(table, frame), actions, condition, branch=branch)
 
 
 def take_back(
@@ -373,6 +386,8 @@ def take_back(
     table: TableSpec,
     frame: DataFrame,
     key: Sequence[str] = (),
+    condition: str = "true",
+    branch: str | None = None,
 ) -> None:
     """Delete rows, and give others the values they had before, in one atomic commit.
 
@@ -385,6 +400,8 @@ def take_back(
         that key, or where it stood; False for a row to delete.
     key : sequence of str, optional
         Columns that tell rows apart; the table's key if left out.
+    condition, branch
+        As in `upsert`.
     """
     columns = ", ".join(f"t.`{name}` = s.`{name}`" for name in table.column_names)
     names = ", ".join(f"`{name}`" for name in table.column_names)
@@ -393,7 +410,7 @@ def take_back(
         f"WHEN MATCHED AND s.restored THEN UPDATE SET {columns} WHEN MATCHED THEN DELETE "
         f"WHEN NOT MATCHED AND s.restored THEN INSERT ({names}) VALUES ({values})"
     )
-    _merge(spark, location, table, frame, actions, key=key)
+    _merge(spark, location, table, frame, actions, condition, key, branch)
 
 
 def _merge(
@@ -404,7 +421,9 @@ def _merge(
     actions: str,
     condition: str = "true",
     key: Sequence[str] = (),
+    branch: str | None = None,
 ) -> None:
+    target = _named(location, table, branch)
     view = f"whatif_{table.name}_{uuid4().hex}"
     same = " AND ".join(f"t.`{column}` <=> s.`{column}`" for column in key or _key(table))
     rows.createOrReplaceTempView(view)
@@ -413,8 +432,7 @@ def _merge(
             _execute(
                 spark,
                 location.identifier(table.name),
-                f"MERGE INTO {location.identifier(table.name)} t USING {view} s "
-                f"ON {same} AND ({condition}) {actions}",
+                f"MERGE INTO {target} t USING {view} s ON {same} AND ({condition}) {actions}",
             )
     finally:
         spark.catalog.dropTempView(view)
@@ -456,6 +474,12 @@ def begin_anew(statement: Callable[[], object], table: str, refresh: Callable[[]
         f"table {table}: others wrote the same rows {ATTEMPTS} times while this statement ran, so nothing of "
         "it was stored: let one run of the study end, then run the same command again"
     ) from conflict
+
+
+def _named(location: LakeLocation, table: TableSpec, branch: str | None) -> str:
+    """Return what SQL calls a table, or a branch of it."""
+    whole = location.identifier(table.name)
+    return whole if branch in (None, MAIN) else f"{whole}.`branch_{branch}`"
 
 
 def _key(table: TableSpec) -> tuple[str, ...]:

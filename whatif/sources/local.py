@@ -110,7 +110,7 @@ class LocalDelivery(StagedDelivery):
                 if came > max_rows:
                     raise TooManyRowsError(
                         f"more than {max_rows:,} rows: ingest some of the files at a time, or all by "
-                        "--runner spark, which knows no --audit and no --replace-range"
+                        "--runner spark"
                     )
                 is_bar = pc.equal(batch["kind"], "bar")
                 if is_bar.true_count < batch.num_rows:

@@ -18,6 +18,7 @@ from whatif.lake import (
     insert_missing,
     set_properties,
     sql_text,
+    take_back,
     upsert,
 )
 from whatif.pins import JUMP_DAYS, JUMP_FACTOR, LakeLocation, PriceJump, has_rows, in_words
@@ -107,12 +108,15 @@ class SparkDelivery(StagedDelivery):
         self._location = location
         self._names = [part.name for part in parts]
         self._staged = parse_parts(spark, parts, accept).persist()
+        self._gone: DataFrame | None = None
 
     def release(self) -> None:
         """Let the frames go."""
         self._staged.unpersist()
         if "_judged" in self.__dict__:
             self._judged.unpersist()
+        if self._gone is not None:
+            self._gone.unpersist()
 
     @cached_property
     def _extent(self) -> list:  # type: ignore[type-arg]
@@ -262,16 +266,43 @@ class SparkDelivery(StagedDelivery):
         return self._spark
 
     def write(self, at: datetime, properties: Mapping[str, str], branch: str | None = "main") -> None:
-        """Write the bars that are new or changed, in one commit."""
-        spark, location, judged = self._spark, self._location, self._judged
-        judged = judged.withColumn("ingested_at", _instant(at))
+        """Write the bars that are new or changed, in one commit, to a branch that is there."""
+        from pyspark.sql import functions as F  # noqa: N812
+
+        spark, location = self._spark, self._location
+        wanted = self._judged.where("status IN ('new', 'changed')").withColumn("ingested_at", _instant(at))
         near = _known_range(self._extent, "t.") or "true"
-        if self._status.get("changed"):
-            upsert(spark, location, BARS, judged.where("status IN ('new', 'changed')"), COMPARED, near)
+        if self._gone is not None:
+            rows = wanted.select(*BARS.column_names, F.lit(True).alias("restored"))
+            gone = self._gone.withColumn("restored", F.lit(False))
+            rows = rows.unionByName(gone, allowMissingColumns=True)
+            take_back(spark, location, BARS, rows, condition=near, branch=branch)
+        elif self._status.get("changed"):
+            upsert(spark, location, BARS, wanted, COMPARED, near, branch)
         elif self._status.get("new") and location.local:
-            append(spark, location, BARS, judged.where("status = 'new'"), properties)
+            append(spark, location, BARS, wanted, properties, branch)
         elif self._status.get("new"):  # another ingest may have landed some of them since they were judged
-            insert_missing(spark, location, BARS, judged.where("status = 'new'"), near, distinct=True)
+            insert_missing(spark, location, BARS, wanted, near, distinct=True, branch=branch)
+
+    def replace_range(self) -> int:
+        """Let bars of the lake go that lie within this range and are not in it; return how many they are.
+
+        A row that is refused says what it is a bar of: the lake's own stays.
+        """
+        from pyspark.sql import functions as F  # noqa: N812
+
+        within = _known_range(self._extent)
+        if within is None or not has_rows(self._location, BARS.name):
+            return 0
+        key, series = list(BARS.key), ["symbol", "timeframe"]
+        ranges = self._bars.groupBy(*series).agg(F.min("ts").alias("first"), F.max("ts").alias("last"))
+        held = self._spark.table(self._location.identifier(BARS.name)).where(within).select(*key)
+        inside = held.join(ranges, series).where("ts BETWEEN first AND last").select(*key)
+        brought = self._staged.where("kind IN ('bar', 'refused')").select(*key).dropna()
+        gone = inside.join(brought, key, "left_anti").persist()
+        count = int(gone.count())
+        self._gone = gone if count else None
+        return count
 
     def note(self, properties: Mapping[str, str]) -> None:
         """Set properties of the table of bars."""

@@ -15,12 +15,12 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from hashlib import sha256
 from pathlib import PurePath
 from typing import Any, Self, TypeAlias
 
-from whatif.errors import SourceError
+from whatif.errors import LakeError, SourceError
 from whatif.exchanges import known_dates
 from whatif.lake import (
     BARS,
@@ -217,9 +217,10 @@ class StagedDelivery(ABC):
         """Write the bars that are new or changed, in one commit; none if none are.
 
         Its snapshot's summary notes properties, unless it is of a MERGE of Spark's. `branch` is what
-        `begin_branch` returned; Spark writes to "main" alone.
+        `begin_branch` returned.
         """
 
+    @abstractmethod
     def replace_range(self) -> int:
         """Let bars of the lake go, once this is written, which lie within its range and are not in it.
 
@@ -230,7 +231,6 @@ class StagedDelivery(ABC):
         int
             How many they are.
         """
-        raise NotImplementedError
 
     @property
     def session(self) -> Any:
@@ -408,7 +408,7 @@ def land(
     at : datetime
         When.
     audit : bool
-        Whether bars go to a branch first; the delivery is of this process then, and has bars to write.
+        Whether bars go to a branch first; the delivery has bars to write then.
     accept : bool
         Whether errors that the audit finds are told, and refuse nothing.
     repeated : bool
@@ -426,7 +426,11 @@ def land(
     if note.refused:
         staged.quarantine(at, duplicates=not repeated)
     if audit:
-        publish_branch(location, BARS.name, branch)
+        try:
+            publish_branch(staged.session, location, BARS.name, branch)
+        except LakeError:
+            drop_branches(location, BARS.name, branch, staged.session)
+            raise
     else:
         staged.write(at, note.properties)
     if note.landed or note.corrected or note.refused or note.removed:
@@ -446,17 +450,19 @@ def _audited(
     accept: bool,
 ) -> tuple[str, ...]:
     """Write bars to a branch and check them there; return what is to be told, or raise without the branch."""
-    drop_branches(location, BARS.name, AUDIT)  # of ingests that were killed
+    spark = staged.session
+    old = timedelta(0) if location.local else ABANDONED
+    drop_branches(location, BARS.name, AUDIT, spark, old)  # of ingests that were killed
     kept = False
     try:
-        staged.write(at, note.properties, begin_branch(location, BARS.name, branch))
-        name_branch(location, BARS.name, branch)
+        staged.write(at, note.properties, begin_branch(spark, location, BARS.name, branch))
+        name_branch(spark, location, BARS.name, branch)
         ranges = [(one.symbol, one.timeframe, one.first, one.last) for one in staged.symbols(_MOST_SERIES)]
         errors = new_errors(location, branch, ranges)
         kept = accept or not errors
     finally:
         if not kept:
-            drop_branches(location, BARS.name, AUDIT)
+            drop_branches(location, BARS.name, branch, spark)
     if kept:
         return tuple(f"audit: {line}" for line in errors[:MAX_ERRORS])
     shown = "".join(f"\n  {line}" for line in errors[:MAX_ERRORS])
@@ -470,6 +476,9 @@ def _audited(
 
 AUDIT = "audit-"
 """How branches begin that hold a delivery until it was checked."""
+
+ABANDONED = timedelta(days=1)
+"""How long nothing was written to such a branch of a catalog service that is taken for a killed ingest's."""
 
 _MOST_SERIES = 1_000_000
 

@@ -174,10 +174,10 @@ def ingest(
         delivery has no more than `MAX_LOCAL_ROWS`. What WHATIF_RUNNER says, or auto, if left out.
     replace_range : bool
         Remove bars of the lake that lie between a symbol's first and last bar of this delivery and are not in
-        it; more than 1 % of what came refuse it, unless `spec.accept`. For the local runner.
+        it; more than 1 % of what came refuse it, unless `spec.accept`.
     audit : bool
         Write to a branch of the table first, and check the bars there before the table shows them: a delivery
-        with a new error (`whatif.lake.check_quality`) is refused, unless `spec.accept`. For the local runner.
+        with a new error (`whatif.lake.check_quality`) is refused, unless `spec.accept`.
     wait : callable
         Is told which phase begins, as long as it goes on.
 
@@ -189,7 +189,8 @@ def ingest(
     PluginError
         If a format cannot be imported.
     LakeError
-        If the disk is full; the tables stay at their last snapshots.
+        If the disk is full, or with `audit` another process wrote to the table of a catalog service
+        meanwhile; the tables stay at their last snapshots.
     LakeLockedError
         If another process is writing to the lake.
     RunError
@@ -201,7 +202,8 @@ def ingest(
     parts, notes = _parts(paths, spec, location)
     asked = runner_asked() if runner is None else runner
     why = _reason_for_spark(asked, location, parts, spark)
-    _check_options(audit, replace_range, why, dry_run, location.local)
+    if audit and dry_run:
+        raise SourceError("--audit writes to a branch, which --dry-run does not: leave one of them out")
     if why:
         try_first(parts, spec.accept)
     # the lock comes first: a second writer is refused at once, not after Spark has started
@@ -211,7 +213,7 @@ def ingest(
             with wait(f"1 of 3: {_told(parts)}{' by Spark' if why else ''}"):
                 staged = _staged(location, parts, spec, spark, bool(why))
         except TooManyRowsError as error:
-            if asked == "local" or audit or replace_range:
+            if asked == "local":
                 raise
             why = str(error).partition(":")[0]
             with wait(f"1 of 3: {_told(parts)} by Spark: {why}"):
@@ -406,18 +408,6 @@ def _land(
         faults=tuple(faults) if at is None else (),
         details=tuple(told_rows(staged)) if at is None else (),
     )
-
-
-def _check_options(audit: bool, replace_range: bool, why: str, dry_run: bool, local: bool) -> None:
-    if audit and dry_run:
-        raise SourceError("--audit writes to a branch, which --dry-run does not: leave one of them out")
-    remedy = "give --runner local, with up to 12 million rows of a local lake, or ingest without it"
-    if not local:
-        remedy = "ingest without it; 'whatif forget --delivery ID' takes back a delivery that is replaced, "
-        remedy += "or that 'whatif bars --check' faults, and 'whatif deliveries' lists their ids"
-    if why and (audit or replace_range):
-        named = f"--{'audit' if audit else 'replace-range'}"
-        raise SourceError(f"{named} is for bars that this process writes, and Spark would ({why}): {remedy}")
 
 
 def _kind(changed: int, replace_range: bool) -> str:
