@@ -260,6 +260,11 @@ class Chosen:
     validate: Mapping[str, Any]
     test: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def test_error(self) -> str:
+        """What went wrong on the test window; "" if nothing did."""
+        return "" if self.test.get("status", "ok") == "ok" else str(self.test["error"])
+
 
 @dataclass(frozen=True, eq=False)
 class FoldAnswer:

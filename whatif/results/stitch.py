@@ -125,7 +125,7 @@ def fold_table(resolved: ResolvedStudy, answers: Sequence[FoldAnswer]) -> pd.Dat
 def _fold_row(resolved: ResolvedStudy, answer: FoldAnswer) -> dict[str, Any]:
     chosen, fold, objective = answer.chosen, answer.fold, resolved.study.objective
     told = chosen.test if chosen is not None else {}
-    note = answer.reason or (str(told["error"]) if told.get("status", "ok") != "ok" else "")
+    note = answer.reason or ("" if chosen is None else chosen.test_error)
     axes = chosen.axes if chosen is not None else dict.fromkeys(resolved.study.axes)
     return {
         "fold": fold.number,

@@ -162,7 +162,9 @@ def _bounds(window: Window) -> tuple[pd.Timestamp, pd.Timestamp]:
 
 def _notes(resolved: ResolvedStudy, answers: Sequence[FoldAnswer], whole: Stitched | None) -> list[str]:
     last = answers[-1]
-    notes = [resolved.study.description.strip(), last.reason, _failed_on_test(last.chosen)]
+    notes = [resolved.study.description.strip(), last.reason]
+    if last.chosen is not None and last.chosen.test_error:
+        notes.append(f"The chosen configuration failed on the test window: {last.chosen.test_error}")
     if resolved.timeline.ranks_paths:
         notes.append(_paths_note(resolved))
     if whole is not None:
@@ -192,12 +194,6 @@ def _paths_note(resolved: ResolvedStudy) -> str:
         f"Combinatorial purged cross-validation: {len(folds)} splits, {paths}. The figures on validate are "
         "means over paths, each joined of its folds."
     )
-
-
-def _failed_on_test(chosen: Chosen | None) -> str:
-    if chosen is None or chosen.test.get("status", "ok") == "ok":
-        return ""
-    return f"The chosen configuration failed on the test window: {chosen.test['error']}"
 
 
 def _named(resolved: ResolvedStudy, chosen: Chosen) -> dict[str, Any]:
