@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from whatif.axes import read_axes
+from whatif.axes import read_axes, setting_text
 
 
 def values_of(given: object, whole: bool = True) -> tuple[object, ...]:
@@ -44,3 +44,17 @@ def test_a_search_of_some_points_is_held_to_the_number_of_values() -> None:
     assert len(read_axes(axes, whole=False)["b"].values) == 1000
     with pytest.raises(ValueError, match=r"the axes have 600,000 values \(300,000 of a \+ 300,000 of b\)"):
         read_axes({name: {"from": 1, "to": 300_000} for name in "ab"}, whole=False)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "kind", "text"),
+    [
+        ("commission", 5e-05, "perc", "0.005 %"),
+        ("slippage", 0.0, "perc", "0 %"),
+        ("commission", 0.35, "fixed", "0.35"),
+        ("slippage", 0.0001, "fixed", "0.01 %"),
+        ("slip_open", True, "perc", "True"),
+    ],
+)
+def test_costs_are_told_in_percent(name, value, kind, text) -> None:
+    assert setting_text(name, value, kind) == text

@@ -316,6 +316,37 @@ def test_everybody_can_use_the_page(page, width, dark):
     assert page.run("return document.documentElement.scrollWidth <= innerWidth")
 
 
+@pytest.mark.parametrize("width", [768, 390])
+def test_what_counts_is_seen_without_scrolling_sideways(page, width):
+    page.resize(width, 900)
+    for name in ("board", "trades"):
+        page.wait(f"document.querySelectorAll('#{name} tbody tr').length")
+        seen = page.run(
+            f"const home = $('{name}').parentElement;"
+            f"return [home.scrollWidth <= home.clientWidth, [...$('{name}').tHead.rows[0].cells]"
+            ".filter((one) => one.offsetParent).map((one) => one.textContent)]"
+        )
+        assert seen[0], f"{name} is wider than its room of a page of {width} pixels"
+        assert {"board": "Sharpe, a year", "trades": "net profit"}[name] in seen[1]
+    row = page.run(
+        "return [...$('board').tBodies[0].rows[0].cells].find((one) => one.offsetParent).textContent"
+    )
+    assert row in ("A", "B")  # of several symbols
+    assert page.run(
+        "return [...$('board').tBodies[0].rows[0].cells].filter((one) => one.offsetParent)[1].textContent"
+    ).startswith("fast ")
+
+
+def test_costs_are_in_percent_and_asked_for_as_fractions(page):
+    page.run(
+        "const range = document.querySelector('input[name=commission]'); range.value = 0.015;"
+        "range.dispatchEvent(new Event('input', {bubbles: true}))"
+    )
+    page.wait(f"!busy && !waiting && {QUIET}")
+    assert page.run("return change.execution.commission") == 0.00015
+    assert text(page, "title").endswith("; changed: commission 0.015 %")
+
+
 def test_10_000_configurations_are_a_table_and_a_map(browser, desk):
     many, row = copy.copy(desk), desk.board.iloc[[0]]
     board = pd.concat([row] * 10_000, ignore_index=True)

@@ -69,9 +69,9 @@ def test_worths_add_up_to_the_whole_difference(lake) -> None:
     assert sum(part.shapley for part in found.differences) == pytest.approx(whole["sharpe"], rel=1e-9)
     assert sum(part.pnl for part in found.differences) == pytest.approx(whole["pnl_net"], rel=1e-9)
     costs = found.differences[-1]
-    assert {costs.a, costs.b} == {"0.0001", "0.002"}
+    assert {costs.a, costs.b} == {"0.01 %", "0.2 %"}
     # cheaper orders are worth something from either side
-    sign = 1.0 if costs.b == "0.0001" else -1.0
+    sign = 1.0 if costs.b == "0.01 %" else -1.0
     assert sign * costs.from_a > 0
     assert sign * costs.from_b > 0
     assert found.same_fills == 0

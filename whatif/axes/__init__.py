@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from whatif.axes.kinds import SEAM, axis_class, bound, read_axes
     from whatif.axes.kinds.parameter import Parameter
     from whatif.axes.market import MarketAxis, check_changed
-    from whatif.axes.values import text_of
+    from whatif.axes.values import setting_text, text_of
 else:
     __getattr__, __dir__, __all__ = door(
         __name__,
@@ -22,6 +22,6 @@ else:
             "kinds": "SEAM read_axes axis_class bound",
             "market": "MarketAxis check_changed",
             "kinds.parameter": "Parameter",
-            "values": "text_of",
+            "values": "setting_text text_of",
         },
     )

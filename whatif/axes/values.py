@@ -160,3 +160,26 @@ def _on_a_log_scale(name: str, given: Mapping[str, Any]) -> list[int | float]:
 
 def _given(values: Mapping[str, Any]) -> str:
     return shown(str(dict(values)))
+
+
+def setting_text(name: str, value: Any, commission_type: str = "perc") -> str:
+    """Write a setting of the execution for a reader: costs that are fractions in percent, "0.005 %".
+
+    Parameters
+    ----------
+    name : str
+        The setting, such as "commission".
+    value : scalar
+        What it is.
+    commission_type : str
+        The settings' `commtype`: of "fixed", a commission is money for each unit, and written as it is.
+    """
+    fractions = ("commission", "slippage") if commission_type == "perc" else ("slippage",)
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return f"{_percent(value)} %" if name in fractions and is_number else str(value)
+
+
+def _percent(fraction: Any) -> str:
+    """Write a fraction in percent, exactly, without an exponent and zeros at the end: 0.005 of 5e-05."""
+    text = f"{Decimal(str(fraction)) * 100:f}"
+    return (text.rstrip("0").rstrip(".") if "." in text else text) or "0"

@@ -324,7 +324,9 @@ def compare(
     found = compare_sides(a, b, LakeLocation.from_environment())
     _print_lines(console, f"A: {found.a}", f"B: {found.b}", found.window)
     print_frame(console, "Figures", found.figures.reset_index(names="side"))
-    print_frame(console, f"Differences, worth in {found.objective}", found.table())
+    worth = found.table()
+    worth = worth.round({"from_a": 3, "from_b": 3, "shapley": 3, "pnl": 2}) if len(worth) else worth
+    print_frame(console, f"Differences, worth in {found.objective}", worth)
     print_frame(
         console, f"First fills that differ, after {found.same_fills:,} that are the same", found.fills
     )

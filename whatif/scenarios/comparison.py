@@ -11,7 +11,8 @@ from typing import Any
 
 import pandas as pd
 
-from whatif.domain import LOWER_IS_BETTER, Bars
+from whatif.axes import setting_text
+from whatif.domain import LOWER_IS_BETTER, Bars, Execution, Overlays
 from whatif.errors import StudyError, WhatIfError
 from whatif.pins import LakeLocation, read_bars
 from whatif.report import axis_label, comparison_html
@@ -43,7 +44,7 @@ class Difference:
     name : str
         What: "params.fast", "execution.commission", "strategy", ...
     a, b : str
-        Its value on either side.
+        Its value on either side; costs that are fractions in percent.
     from_a, from_b : float
         How much the objective gains if A takes it over from B, and if B has it from A still; NaN where that
         is no configuration that can run.
@@ -426,7 +427,15 @@ def _first_fills(one: Outcome, other: Outcome) -> tuple[pd.DataFrame, int]:
 
 
 def _both(left: Any, right: Any, name: str) -> tuple[str, str]:
-    return _said(getattr(left, name)), _said(getattr(right, name))
+    a, b = (_setting(one, name) for one in (left, right))
+    return a, b
+
+
+def _setting(section: Execution | Overlays, name: str) -> str:
+    value = getattr(section, name)
+    if isinstance(section, Execution) and name in ("commission", "slippage"):
+        return setting_text(name, value, section.commtype)
+    return _said(value)
 
 
 def _said(value: Any) -> str:

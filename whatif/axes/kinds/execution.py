@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from decimal import Decimal
 from typing import Any, ClassVar
 
 from whatif.axes.base import Axis, Settings
+from whatif.axes.values import setting_text
 
 
 class Execution(Axis):
@@ -32,11 +32,7 @@ class Execution(Axis):
 
     @staticmethod
     def _said(value: Mapping[str, Any], commission_type: str) -> str:
-        fractions = ("commission", "slippage") if commission_type == "perc" else ("slippage",)
-        return ", ".join(
-            f"{key} {_percent(one)} %" if key in fractions and _is_number(one) else f"{key} {one}"
-            for key, one in value.items()
-        )
+        return ", ".join(f"{key} {setting_text(key, one, commission_type)}" for key, one in value.items())
 
     @classmethod
     def read(cls, name: str, values: list[Any]) -> list[Any]:
@@ -48,13 +44,3 @@ class Execution(Axis):
                     "{commission: 0.0005, slippage: 0.0001}"
                 )
         return values
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _percent(fraction: Any) -> str:
-    """Write a fraction in percent, exactly, without an exponent and zeros at the end: 0.005 of 5e-05."""
-    text = f"{Decimal(str(fraction)) * 100:f}"
-    return (text.rstrip("0").rstrip(".") if "." in text else text) or "0"

@@ -2,7 +2,8 @@
 const diverging = () => dark() ? [[0, "#c25a52"], [0.25, "#74403d"], [0.5, "#262b33"], [0.75, "#2c4c7d"], [1, "#3f78c9"]]
   : [[0, "#c0504a"], [0.25, "#e3a7a0"], [0.5, "#eceff1"], [0.75, "#94bbe6"], [1, "#2f6fc4"]];
 const sequential = () => (dark() ? [[0, "#232a35"], [0.5, "#37639f"], [1, "#83b4f2"]] : [[0, "#e9eef5"], [0.5, "#7fa9dc"], [1, "#1f4f96"]]);
-const PAGE = 20;
+const PAGE = 20, LONGEST = 90;
+const MEDIUM = new Set(["return_pct", "max_drawdown_pct", "pnl_net"]);
 const SECTIONS = { params: "strategy", execution: "costs", overlays: "rules over the strategy" };
 const at = { study: "", board: null, rows: [], row: -1, sort: null, down: true, page: 0, base: null, shown: null, cell: null, turn: 0 };
 let change = { params: {}, execution: {}, overlays: {} };
@@ -100,10 +101,13 @@ function sorted() {
 function table() {
   const { board } = at;
   const shown = [...new Set([board.objective, ...SHOWN])].filter((name) => name in board.metrics);
-  const head = make("tr");
-  head.append(Object.assign(make("th", "symbol"), { scope: "col" }));
+  // where there is little room, the axes stand in one column, and metrics that others tell of are left out
+  const several = board.symbol.levels.length > 1, room = (name) => (name === board.objective || name === "trades" ? "" : MEDIUM.has(name) ? "wide" : "minor");
+  const head = make("tr"), title = (text, kind) => Object.assign(make("th", text, kind), { scope: "col" });
+  if (several) head.append(title("symbol"));
+  head.append(title("configuration", "narrow"));
   for (const name of [...board.axes.map((axis) => axis.name), ...shown]) {
-    const cell = Object.assign(make("th"), { scope: "col" }), button = make("button", board.about[name] && shown.includes(name) ? board.about[name].heading : words(name));
+    const cell = title(undefined, shown.includes(name) ? room(name) : "apart"), button = make("button", board.about[name] && shown.includes(name) ? board.about[name].heading : words(name));
     button.type = "button";
     if (name === at.sort) cell.setAttribute("aria-sort", at.down ? "descending" : "ascending");
     button.onclick = () => { at.down = name === at.sort ? !at.down : true; at.sort = name; at.page = 0; sorted(); };
@@ -117,16 +121,15 @@ function table() {
     row.dataset.row = k;
     if (k === at.row) row.setAttribute("aria-current", "true");
     row.className = `${k === at.row ? "picked" : ""} ${k === chosenRow() ? "chosen" : ""}`;
-    const texts = [nameOf(k), ...board.axes.map((axis) => String(axisValue(axis, k) ?? "–"))];
-    for (const text of [...texts, ...shown.map((name) => metric(board.about, name, board.metrics[name][k]))]) {
-      const cell = make("td", text);
-      cell.title = text;
-      row.append(cell);
-    }
+    const cells = [
+      ...(several ? [[nameOf(k), ""]] : []), [whatOf(k), "narrow axis"], ...board.axes.map((axis) => [String(axisValue(axis, k) ?? "–"), "apart axis"]),
+      ...shown.map((name) => [metric(board.about, name, board.metrics[name][k]), room(name)]),
+    ];
+    for (const [text, kind] of cells) row.append(Object.assign(make("td", (text.length > LONGEST ? `${text.slice(0, LONGEST - 1)}…` : text).replaceAll(" %", "\u00a0%"), kind), { title: text }));
     if (!okay(k)) {
       row.title = board.error.levels[board.error.codes[k]] || "failed";
       row.classList.add("bad");
-      row.cells[0].append(" (failed)");
+      for (const cell of row.querySelectorAll("td:first-child, td:first-child + .axis")) cell.append(" (failed)");
     }
     row.onclick = () => pick(k).catch(say);
     row.onkeydown = (event) => { if (event.key === "Enter" || event.key === " ") { event.preventDefault(); row.click(); } };
@@ -271,10 +274,13 @@ function sliders() {
   at.board.controls.forEach((one, place) => {
     if (one.section !== part) { part = one.section; home.append(make("p", SECTIONS[part], "part")); }
     const first = at.base.values[one.section][one.name] ?? null;
-    const line = make("div", undefined, "slider"), range = make("input"), box = make("input"), on = make("input"), title = make("label", words(one.name));
+    const line = make("div", undefined, "slider"), range = make("input"), box = make("input"), on = make("input"), percent = inPercent(one.name, at.base.settings);
+    const title = make("label", words(one.name) + (percent ? ", %" : ""));
+    // of a cost the slider and its number are in percent, what is asked for is the fraction
+    const out = (value) => (percent && value !== null ? hundred(value) : value), back = (text) => (percent ? Number((Number(text) / 100).toPrecision(12)) : Number(text));
     const low = Math.min(one.low, first ?? one.low), high = Math.max(one.high, first ?? one.high);
-    Object.assign(range, { type: "range", min: low, max: high, step: one.step, value: first ?? low, name: one.name, id: `slider-${place}` });
-    Object.assign(box, { type: "number", step: "any", value: first ?? "", placeholder: one.off ? "off" : "" });
+    Object.assign(range, { type: "range", min: out(low), max: out(high), step: out(one.step), value: out(first ?? low), name: one.name, id: `slider-${place}` });
+    Object.assign(box, { type: "number", step: "any", value: out(first) ?? "", placeholder: one.off ? "off" : "" });
     Object.assign(on, { type: "checkbox", checked: first !== null, hidden: !one.off });
     title.htmlFor = range.id;
     title.title = one.name;
@@ -287,14 +293,14 @@ function sliders() {
       on.checked = value !== null;
       recompute();
     };
-    range.oninput = () => { box.value = range.value; set(Number(range.value)); };
+    range.oninput = () => { box.value = range.value; set(back(range.value)); };
     box.oninput = () => {
       if (box.value === "") { if (one.off) set(null); return; }
       range.value = box.value;
-      set(Number(box.value));
+      set(back(box.value));
     };
     on.onchange = () => {
-      if (on.checked) { box.value = range.value; set(Number(range.value)); } else { box.value = ""; set(null); }
+      if (on.checked) { box.value = range.value; set(back(range.value)); } else { box.value = ""; set(null); }
     };
     line.append(title, range, box, on);
     home.append(line);
@@ -326,7 +332,7 @@ const whatOf = (k) => at.board.axes.map((axis) => `${words(axis.name)} ${axisVal
 /* lines and metrics at once; what takes another question once nothing moves */
 async function show(told) {
   at.shown = told;
-  $("title").textContent = $("title").title = `${nameOf(at.row)}: ${whatOf(at.row)}`;
+  $("title").textContent = $("title").title = `${nameOf(at.row)}: ${changed()}`;
   const badge = $("badge");
   badge.className = told.ranked ? "" : "never";
   badge.textContent = !moved() ? "As the study ran it, on its validate window."
@@ -408,7 +414,7 @@ function compare() {
   unlikeTable($("unlike"), rows.length ? rows : [["nothing", "–", "–"]], ["A", "B"]);
 }
 const changed = () => {
-  const parts = Object.values(change).flatMap((part) => Object.entries(part).map(([name, value]) => `${words(name)} ${value === null ? "off" : number(value)}`));
+  const parts = Object.values(change).flatMap((part) => Object.entries(part).map(([name, value]) => `${words(name)} ${value === null ? "off" : setting(name, value, at.base.settings)}`));
   return whatOf(at.row) + (parts.length ? `; changed: ${parts.join(", ")}` : "");
 };
 $("pin").onclick = () => {

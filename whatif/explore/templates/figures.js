@@ -12,6 +12,14 @@ const EXITS = {
   universe: "left the universe", reversal: "other side opened", step: "strategy", window_end: "window's end", "": "–",
 };
 
+/* costs are fractions of what is traded, and said in percent; a commission of money for each unit is said as it is */
+const inPercent = (name, settings) => name === "slippage" || (name === "commission" && settings.commtype !== "fixed");
+const hundred = (value) => Number((100 * value).toPrecision(12));
+function setting(name, value, settings) {
+  if (!inPercent(name, settings) || typeof value !== "number") return number(value);
+  return `${hundred(value).toLocaleString("en", { maximumFractionDigits: 10 }).replace("-", "−")} %`;
+}
+
 function make(tag, text, kind) {
   const made = document.createElement(tag);
   if (text !== undefined) made.textContent = text;
@@ -32,6 +40,7 @@ function metric(about, name, value) {
   const kind = about[name] && about[name].kind;
   if (kind === "flag") return value ? "yes" : "no";
   if (kind === "fraction") return (Math.round(1000 * value) / 10 + 0).toFixed(1).replace("-", "−"); // + 0: no sign before a zero
+  if (kind === "percent" && Math.abs(value) >= 0.005) return number(Math.round(value * 100) / 100);
   return kind === "money" && !Number.isInteger(value) ? number(Math.round(value * 100) / 100 + 0) : number(value);
 }
 /* one metric less another; a flag has no difference */
@@ -129,14 +138,14 @@ function drawLines(id, lines, revision) {
     const last = lines.length === 1 ? { fill: "tozeroy", fillcolor: "rgba(208,87,79,.2)", line: { color: "#d0574f", width: 1 } } : { line: { color: ink, width: Math.min(1, width) } };
     drawn.push({ ...own, y: at.of(told.drawdown), yaxis: "y2", name: "drawdown %", showlegend: lines.length === 1, hovertemplate: "%{customdata|%d %b %Y %H:%M} UTC<br>%{y:.2f} %<extra></extra>", ...last });
   }
-  // on a phone the names of the two axes stand inside the panes, as labels take the room beside them
+  // names of the two axes stand inside the panes: beside them they would lie on the labels
   const narrow = home.clientWidth < 480, said = (text, y, yanchor) => ({ text, x: 0.01, y, xref: "paper", yref: "paper", xanchor: "left", yanchor, showarrow: false, font: { size: 11, color: colour("--muted") } });
   const made = Plotly.react(home, drawn, layout({
     // automatic margins would lay the figure out twice at each move of a slider: a third of its time
-    margin: { l: narrow ? 56 : 72, r: 12, t: 10, b: 40 }, uirevision: revision,
-    annotations: narrow ? [said("equity", 1, "top"), said("drawdown %", 0.24, "bottom")] : [],
-    yaxis: { domain: [0.3, 1], title: { text: narrow ? "" : "equity" }, automargin: false },
-    yaxis2: { domain: [0, 0.24], title: { text: narrow ? "" : "drawdown %" }, automargin: false },
+    margin: { l: narrow ? 52 : 60, r: 12, t: 10, b: 40 }, uirevision: revision,
+    annotations: [said("equity", 1, "top"), said("drawdown %", 0.24, "bottom")],
+    yaxis: { domain: [0.3, 1], automargin: false },
+    yaxis2: { domain: [0, 0.24], automargin: false },
     xaxis: { anchor: "y2", automargin: false, showgrid: true, zeroline: false, tickangle: 0, ...ticks(clock, home.whatifRange, most()) },
   }), PLOT);
   if (!home.whatifZoomed) {
@@ -173,7 +182,7 @@ function metricsTable(home, about, names, heads, runs) {
 /* what two runs do not have alike: names, and both values */
 function unlike(before, after) {
   const names = [...new Set([...Object.keys(before), ...Object.keys(after)])].filter((name) => before[name] !== after[name]);
-  return names.map((name) => [words(name), ...[before, after].map((one) => (name in one ? number(one[name]) : "off"))]);
+  return names.map((name) => [words(name), ...[before, after].map((one) => (name in one ? setting(name, one[name], one) : "off"))]);
 }
 function unlikeTable(home, rows, heads) {
   const head = make("tr"), top = make("thead"), body = make("tbody");
@@ -197,11 +206,12 @@ function worthTable(home, about, name, told) {
   home.replaceChildren(body);
 }
 const TRADES = { opened: "opened, UTC", closed: "closed, UTC", size: "size", entry: "entry", exit: "exit", net: "net profit", bars: "bars held", reason: "left by" };
+const MINOR_OF_TRADES = new Set(["closed", "reason"]); // told by other columns, where there is little room
 function tradesTable(home, told, sort) {
   const names = [...(new Set(told.symbol).size > 1 ? ["symbol"] : []), ...Object.keys(TRADES)].filter((name) => name !== "reason" || told.reason.some(Boolean));
   const head = make("tr"), top = make("thead"), body = make("tbody");
   for (const name of names) {
-    const cell = Object.assign(make("th"), { scope: "col" }), title = TRADES[name] || name;
+    const cell = Object.assign(make("th"), { scope: "col", className: MINOR_OF_TRADES.has(name) ? "wide" : "" }), title = TRADES[name] || name;
     if (sort) {
       const button = make("button", title);
       button.type = "button";
@@ -215,7 +225,10 @@ function tradesTable(home, told, sort) {
   const text = { opened: moment, closed: moment, reason: (one) => EXITS[one] ?? one };
   told.closed.forEach((_, k) => {
     const row = make("tr");
-    for (const name of names) row.append(make("td", (text[name] || number)(told[name][k]), name === "net" ? (told.net[k] > 0 ? "good" : told.net[k] < 0 ? "bad" : "") : ""));
+    for (const name of names) {
+      const kind = name === "net" ? (told.net[k] > 0 ? "good" : told.net[k] < 0 ? "bad" : "") : MINOR_OF_TRADES.has(name) ? "wide" : "";
+      row.append(make("td", (text[name] || number)(told[name][k]), kind));
+    }
     body.append(row);
   });
   home.replaceChildren(top, body);
