@@ -379,3 +379,22 @@ def test_returns_of_months_are_whole(ask, make, flag) -> None:
     """
     found, _ = ask(html.render(make.study()), script, flag)
     assert found == [True, 0]
+
+
+@pytest.mark.parametrize("flag", ["--window-size=500,844", "--window-size=768,1024"])
+def test_what_counts_is_seen_without_scrolling_sideways(ask, make, flag) -> None:
+    data = dataclasses.replace(make.study(), verdict=judged(0.004))
+    script = """
+        const scroll = (name) => document.querySelector(name).closest('.scroll');
+        const whole = (name) => scroll(name).scrollWidth <= scroll(name).clientWidth;
+        const inside = whole('#verdict table') && whole('#board');
+        const head = document.querySelector('#board thead th[data-name] button');
+        head.click(); // lines that the script makes are as those of the page
+        const line = document.querySelector('#board tbody tr');
+        const label = getComputedStyle(line.querySelector('.objective'), '::before').content;
+        const shown = [...line.cells].filter((one) => one.offsetParent);
+        return [inside, shown.every((one) => one.getBoundingClientRect().right <= innerWidth), label];
+    """
+    found, console = ask(html.render(data), script, flag)
+    assert console == []
+    assert found == [True, True, '"Sharpe\u00a0"']

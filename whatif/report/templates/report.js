@@ -173,6 +173,7 @@ window.whatifReady = (async () => {
     const key = th.dataset.sort, name = key.slice(key.indexOf(":") + 1);
     const td = document.createElement(key === "text:symbol" ? "th" : "td");
     td.className = th.className;
+    if (th.dataset.name) td.dataset.label = th.dataset.name;
     if (key === "rank") td.textContent = format(rank[i], "count");
     else if (key === "id") { td.className = "id"; td.textContent = board.ids[i]; }
     else if (key === "text:symbol") { td.scope = "row"; td.textContent = text("symbol", i); }
@@ -500,10 +501,11 @@ window.whatifReady = (async () => {
       });
       traces.push({ type: "scatter", mode: "lines", x, y, line: { color: shades[shade], width: shade === SHADES - 1 ? 2 : 1 }, opacity: shade === SHADES - 1 ? 1 : 0.6, hoverinfo: "skip" });
     }
-    const layout = mapLayout("", "");
+    const layout = mapLayout("", ""), room = Math.max(4, Math.min(18, Math.floor($("plot-parallel").clientWidth / (varying.length + 1) / 7)));
+    const end = (label) => (label.length > room ? `${label.slice(0, room - 1)}…` : label);
     Object.assign(layout.xaxis, { type: "linear", tickvals: [...varying.keys(), varying.length], ticktext: [...varying.map((a) => cut(a.name)), escaped(metric.heading)], range: [-0.15, varying.length + 0.15], showgrid: true, gridcolor: "rgba(128,128,128,0.5)", zeroline: false });
     Object.assign(layout.yaxis, { visible: false, range: [-0.12, 1.12] });
-    layout.annotations = ends.flatMap(([first, last], j) => [[first, 0, "top"], [last, 1, "bottom"]].map(([label, y, yanchor]) => ({ x: j, y, text: escaped(String(label).slice(0, 18)), showarrow: false, yanchor, font: { size: 11 } })));
+    layout.annotations = ends.flatMap(([first, last], j) => [[first, 0, "top"], [last, 1, "bottom"]].map(([label, y, yanchor]) => ({ x: j, y, text: escaped(end(String(label))), showarrow: false, yanchor, font: { size: 11 } })));
     const chosen = rows.length < board.total ? `${count(rows.length)} of ${count(board.total)} backtests; the` : "The";
     $("parallel-note").textContent = `Each line is a backtest, from its value on each axis to its ${metric.label}. ${chosen} best hundredth stands out.`;
     Plotly.react($("plot-parallel"), traces, layout, still);
