@@ -91,6 +91,26 @@ LAND = {
         {**NYSE, "time_format": "%d.%m.%Y"},
         DAYS,
     ),
+    # CRSP's daily stock file, as WRDS hands it out: bid or low, ask or high
+    "CRSP": (
+        "PERMNO,date,TICKER,BIDLO,ASKHI,PRC,VOL,RET,OPENPRC\n84398,2024-01-02,SPY,187.1,187.9,187.5,1000,.,187.15\n"
+        "84398,2024-01-03,SPY,186.9,187.6,187.0,900,-0.002,187.5\n",
+        NYSE,
+        DAYS,
+    ),
+    "CRSP anew": (
+        "PERMNO,Ticker,DlyCalDt,DlyPrc,DlyOpen,DlyHigh,DlyLow,DlyVol\n84398,SPY,2024-01-02,187.5,187.15,187.9,187.1,1000\n"
+        "84398,SPY,2024-01-03,187.0,187.5,187.6,186.9,900\n",
+        NYSE,
+        DAYS,
+    ),
+    # okx.com, historical market data, candlesticks
+    "instrument_name": (
+        "instrument_name,open,high,low,close,vol,vol_ccy,vol_quote,open_time,confirm\n"
+        f"BTC-USDT,{P1},1000,1,2,1704205800000,1\nBTC-USDT,{P2},900,1,2,1704205860000,1\n",
+        CRYPTO,
+        MINUTES,
+    ),
     # Tiingo's: other order, adjusted columns behind, a dividend
     "other order": (
         "date,close,high,low,open,volume,adjClose,adjHigh,adjLow,adjOpen,adjVolume,divCash,splitFactor\n"
@@ -120,6 +140,59 @@ def test_columns_of_an_answer_with_stamps_by_another_name(tmp_path: Path) -> Non
         '"open":[187.15,187.5],"low":[187.1,186.9],"high":[187.9,187.6],"cost":[1,2],"close":[187.5,187.0]}}'
     )
     assert told(rows_of(path, **CRYPTO)[0]) == MINUTES
+
+
+OANDA = (
+    '{{"instrument":"EUR_USD","granularity":"M1","candles":[{{"complete":true,"volume":1000,"time":'
+    '"2024-01-02T14:30:00.000000000Z",{}}},{{"complete":true,"volume":900,"time":'
+    '"2024-01-02T14:31:00.000000000Z",{}}}]}}'
+)
+SIDES = [
+    '{"o":"187.15","h":"187.9","l":"187.1","c":"187.5"}',
+    '{"o":"187.5","h":"187.6","l":"186.9","c":"187.0"}',
+]
+
+
+def test_prices_in_an_object_of_each_row(tmp_path: Path) -> None:
+    # developer.oanda.com, v20: instruments/{instrument}/candles
+    path = tmp_path / "candles.json"
+    path.write_text(OANDA.format(*(f'"mid":{side}' for side in SIDES)))
+    rows, _ = rows_of(path, **CRYPTO)
+    assert told(rows) == MINUTES
+    assert {row["symbol"] for row in rows} == {"EUR_USD"}
+
+
+def test_prices_in_two_objects_of_each_row_are_two_prices(tmp_path: Path) -> None:
+    path = tmp_path / "candles.json"
+    path.write_text(OANDA.format(*(f'"bid":{side},"ask":{side}' for side in SIDES)))
+    with pytest.raises(SourceError, match=r"column 'open' is missing .*bid o"):
+        rows_of(path, **CRYPTO)
+    mapping = {name: (f"bid {name[0]}",) for name in ("open", "high", "low", "close")}
+    assert told(rows_of(path, **CRYPTO, columns=mapping)[0]) == MINUTES
+
+
+def test_the_pair_beside_rows_is_their_symbol(tmp_path: Path) -> None:
+    # bitstamp.net/api: /api/v2/ohlc/{market_symbol}/
+    path = tmp_path / "answer.json"
+    row = '{{"close":"{}","high":"{}","low":"{}","open":"{}","timestamp":"{}","volume":"{}"}}'
+    one = row.format(187.5, 187.9, 187.1, 187.15, 1704205800, 1000)
+    other = row.format(187.0, 187.6, 186.9, 187.5, 1704205860, 900)
+    path.write_text(f'{{"data":{{"ohlc":[{one},{other}],"pair":"BTC/USD"}}}}')
+    rows, _ = rows_of(path, **CRYPTO)
+    assert told(rows) == MINUTES
+    assert {row["symbol"] for row in rows} == {"BTC/USD"}
+
+
+def test_high_and_low_elsewhere_leave_two_orders(tmp_path: Path) -> None:
+    # docs.cdp.coinbase.com, products/{id}/candles: [time, low, high, open, close, volume]
+    path = tmp_path / "BTC-USD.json"
+    path.write_text("[[1704205860,186.9,187.6,187.5,187.0,900],[1704205800,187.1,187.9,187.15,187.5,1000]]")
+    order = "ts,low,high,open,close,volume"
+    with pytest.raises(
+        SourceError, match=rf"--columns '{order}' or --columns 'ts,low,high,close,open,volume'"
+    ):
+        rows_of(path, **CRYPTO)
+    assert told(rows_of(path, **CRYPTO, header=tuple(order.split(",")))[0]) == MINUTES
 
 
 def test_what_tells_of_the_files_beside_it_is_left_out_and_named(tmp_path: Path) -> None:
@@ -152,6 +225,17 @@ REFUSED = {
     # DTN IQFeed's answers: high and low before the open, and no header
     "high before open": (
         "2024-01-02 09:31:00,187.9,187.1,187.15,187.5,5000,1000\n", "--columns ts,open,high,low,close,volume",
+    ),
+    # docs.bitfinex.com, candles: [MTS, OPEN, CLOSE, HIGH, LOW, VOLUME]
+    "high and low behind": (
+        "1704205800000,187.15,187.5,187.9,187.1,1000\n1704205860000,187.5,187.0,187.6,186.9,900\n",
+        "--columns 'ts,open,close,high,low,volume' or --columns 'ts,close,open,high,low,volume'",
+    ),
+    # MetaStock's text files: as day, month and year these go to and fro
+    "dates of six digits": (
+        f"<TICKER>,<DATE>,<OPEN>,<HIGH>,<LOW>,<CLOSE>,<VOL>\nX,240105,{P1},1000\nX,240108,{P2},900\n"
+        f"X,240201,{P2},900\n",
+        r"--time-format '%y%m%d' or",
     ),
     # an option's expiry is the same for all of its bars
     "a date that is no stamp": (

@@ -256,22 +256,9 @@ def roles_of(rows: pd.DataFrame) -> tuple[str, ...] | None:
     tuple of str (k) or None
         Names; those that nothing shows are "column 7". None where they are not beyond doubt.
     """
-    rows = rows.iloc[:_LOOKED_AT]
-    texts = [_texts(rows[k]) for k in rows.columns]
-    names = [f"column {k + 1}" for k in range(len(texts))]
-    stamp = next((k for k, values in enumerate(texts) if _is_stamp(values)), None)
-    if stamp is None:
+    names, texts = _stamped(rows)
+    if not names:
         return None
-    names[stamp] = "ts"
-    after = stamp + 1
-    beside = texts[after] if after < len(texts) else []
-    clocks = (is_time_alone(beside) and _are_clocks(beside)) or clock_digits(texts[stamp], beside)
-    if is_date_alone(texts[stamp]) and clocks:
-        names[stamp], names[after] = "date", "time"
-    for k, values in enumerate(texts):
-        if names[k].startswith("column") and values and all(_is_word(value) for value in values):
-            names[k] = "symbol"
-            break
     numbers = [k for k in range(len(texts)) if names[k].startswith("column")]
     columns = _numbers([texts[k] for k in numbers])
     first = _prices(columns)
@@ -286,6 +273,54 @@ def roles_of(rows: pd.DataFrame) -> tuple[str, ...] | None:
             return None
         names[rest[0]] = "volume"
     return tuple(names)
+
+
+def other_orders(rows: pd.DataFrame) -> list[tuple[str, ...]]:
+    """Return what columns without a header may be called where the high is not second and the low not third.
+
+    Values show high and low, as those of Coinbase (low, high, open, close) and Bitfinex (open, close, high,
+    low) do, and not which of the other two is the open: both names are returned, of a file of a stamp, four
+    prices and a volume alone; of others nothing.
+    """
+    names, texts = _stamped(rows)
+    numbers = [k for k in range(len(names)) if names[k].startswith("column")]
+    columns = _numbers([texts[k] for k in numbers])
+    if len(columns) != 5 or len({len(column) for column in columns}) > 1 or not len(columns[0]):
+        return []
+    four = np.vstack(columns[:4])
+    slack = 1e-9 * np.abs(four.max(axis=0))
+    highs = np.flatnonzero((four + slack >= four.max(axis=0)).mean(axis=1) >= 0.99)
+    lows = np.flatnonzero((four - slack <= four.min(axis=0)).mean(axis=1) >= 0.99)
+    if len(highs) != 1 or len(lows) != 1 or highs[0] == lows[0]:
+        return []
+    names[numbers[highs[0]]], names[numbers[lows[0]]], names[numbers[4]] = "high", "low", "volume"
+    first, second = (numbers[k] for k in range(4) if k not in (highs[0], lows[0]))
+    found = []
+    for one, other in (("open", "close"), ("close", "open")):
+        names[first], names[second] = one, other
+        found.append(tuple(names))
+    return found
+
+
+def _stamped(rows: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
+    """Return names of columns with stamps and symbols named, and their values; none where no stamp is."""
+    rows = rows.iloc[:_LOOKED_AT]
+    texts = [_texts(rows[k]) for k in rows.columns]
+    names = [f"column {k + 1}" for k in range(len(texts))]
+    stamp = next((k for k, values in enumerate(texts) if _is_stamp(values)), None)
+    if stamp is None:
+        return [], []
+    names[stamp] = "ts"
+    after = stamp + 1
+    beside = texts[after] if after < len(texts) else []
+    clocks = (is_time_alone(beside) and _are_clocks(beside)) or clock_digits(texts[stamp], beside)
+    if is_date_alone(texts[stamp]) and clocks:
+        names[stamp], names[after] = "date", "time"
+    for k, values in enumerate(texts):
+        if names[k].startswith("column") and values and all(_is_word(value) for value in values):
+            names[k] = "symbol"
+            break
+    return names, texts
 
 
 def _texts(column: pd.Series) -> list[str]:

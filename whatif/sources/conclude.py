@@ -18,6 +18,7 @@ from whatif.sources.beginning import (
     Beginning,
     like_volumes,
     only_stamps,
+    other_orders,
     roles_of,
     side_by_side,
 )
@@ -129,8 +130,12 @@ def _columns(work: Look) -> bool:
         )
         roles = given or roles_of(begin.rows)
         if roles is None:
+            orders = " or ".join(f"--columns '{','.join(order)}'" for order in other_orders(begin.rows))
             work.questions.append(
-                "it has no header, and values do not show which columns are open, high, low, close and "
+                f"it has no header, and values show high and low, but not which other is the open: give "
+                f"{orders}"
+                if orders
+                else "it has no header, and values do not show which columns are open, high, low, close and "
                 "volume: name all columns, as in --columns ts,open,high,low,close,volume"
             )
             return False

@@ -241,10 +241,26 @@ def time_hint(stamps: pd.Series, time_format: str | None) -> str:
         )
     if not counts.isna().any() and are_day_counts(counts.to_numpy()):
         return f"{what}: give {_DAYS_HINT}"
-    formats = fitting_formats(shown)
+    formats = fitting_formats(shown) or _fitting_short(shown)
     if not formats:
         return f"{what}: give its format, as in --time-format '%d.%m.%Y %H:%M' or epoch_ms"
     return f"{what}: give its format, --time-format {' or '.join(repr(f) for f in formats[:3])}"
+
+
+_SIX_DIGITS = ("%y%m%d", "%d%m%y", "%m%d%y")
+"""Dates of six digits, as MetaStock's text files have them: numbers, prices and times of day look alike."""
+
+
+def _fitting_short(shown: list[str]) -> list[str]:
+    """Return the formats of six digits that read stamps, those by which they go one way first."""
+    text = pd.Series(shown, dtype="str")
+    if not text.str.fullmatch(r"\d{6}").all():
+        return []
+    found = [one for one in _SIX_DIGITS if _reads(text, one)]
+    times = {one: pd.to_datetime(text, format=one) for one in found}
+    return sorted(
+        found, key=lambda one: not (times[one].is_monotonic_increasing or times[one].is_monotonic_decreasing)
+    )
 
 
 def fitting_formats(shown: list[str]) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar
@@ -42,6 +43,8 @@ class Json(FileSource):
         table = _table(path)
         said = (table.schema.metadata or {}).get(b"symbol")
         found = beginning_of_columns(path, table, unnamed=True)
+        if len(spec.header) == table.num_columns:
+            found = replace(found, names=spec.header)
         return found if said is None else replace(found, symbol=said.decode())
 
     def read_file(self, path: str) -> Iterator[Chunk]:
@@ -140,14 +143,17 @@ def _rows(found: Any) -> list[Any]:
 
 
 def _flat(row: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return a row with what stands in an object of its own, as Databento's `hd`, beside the rest."""
+    """Return a row with what stands in an object of its own, as Databento's `hd`, beside the rest.
+
+    Of several with the same names, as OANDA's `bid` and `ask`, each is named with its object's.
+    """
     inner = {name: value for name, value in row.items() if isinstance(value, Mapping)}
-    pairs = [(name, value) for name, value in row.items() if name not in inner]
-    if not inner or len(pairs) < _FIELDS - 1:
+    flat = {name: value for name, value in row.items() if name not in inner}
+    within = [(name, key, value) for name, object_ in inner.items() for key, value in object_.items()]
+    if not inner or not flat or len(flat) + len(within) < _FIELDS:
         return row
-    pairs += [pair for value in inner.values() for pair in value.items()]
-    flat = dict(pairs)
-    return flat if len(flat) == len(pairs) else row
+    names = Counter([*flat, *(key for _, key, _ in within)])
+    return flat | {key if names[key] == 1 else f"{name} {key}": value for name, key, value in within}
 
 
 def _columns_of(found: Mapping[str, Any]) -> dict[str, list[Any]]:
@@ -205,9 +211,9 @@ def _symbol_of(found: Any) -> str | None:
     if not isinstance(found, Mapping):
         return None
     for name, value in found.items():
-        if bare_name(name) in ("symbol", "ticker") and isinstance(value, str):
+        if bare_name(name) in ("symbol", "ticker", "instrument", "pair") and isinstance(value, str):
             return value
-        if isinstance(value, Mapping) and bare_name(name) in ("meta", "meta data"):
+        if isinstance(value, Mapping) and bare_name(name) in ("meta", "meta data", "data"):
             return _symbol_of(value)
         inner = value[0] if isinstance(value, list) and len(value) == 1 else value
         if isinstance(inner, Mapping) and bare_name(name) in ("chart", "result"):
