@@ -42,6 +42,7 @@ command = os.getpid()  # a module may be imported by a child first
 
 
 def stop():
+    open(os.environ["WHATIF_CAME_THERE"], "w").close()
     def send():
         for k, number in enumerate(numbers):
             threading.Timer(seconds + 0.3 * k, os.kill, (command, number)).start()
@@ -96,6 +97,7 @@ class Stopped:
     err: str
     left: list[str]
     seconds: float
+    came_there: bool
 
 
 def processes_of(mark: str) -> Iterator[str]:
@@ -115,7 +117,9 @@ def stop_at(tmp_path: Path) -> Callable[..., Stopped]:
 
     def go(where: str, seconds: float, numbers: str, *arguments: str) -> Stopped:
         mark = uuid.uuid4().hex
+        there = tmp_path / mark
         env = {**os.environ, "PYTHONPATH": str(REPOSITORY), MARK: mark, "GIT_PYTHON_REFRESH": "quiet"}
+        env["WHATIF_CAME_THERE"] = str(there)
         command = [sys.executable, str(tmp_path / "driver.py"), where, str(seconds), numbers, *arguments]
         began = time.monotonic()
         done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=900, check=False)
@@ -123,13 +127,17 @@ def stop_at(tmp_path: Path) -> Callable[..., Stopped]:
         while left and done.returncode == -signal.SIGKILL and time.monotonic() - began < 300:
             time.sleep(0.2)  # nobody is there to end them: each one has to see it for itself
             left = list(processes_of(mark))
-        return Stopped(done.returncode, done.stdout, done.stderr, left, time.monotonic() - began)
+        return Stopped(
+            done.returncode, done.stdout, done.stderr, left, time.monotonic() - began, there.exists()
+        )
 
     return go
 
 
 def faults_of(stopped: Stopped, code: int = 130) -> list[str]:
     """Return what is wrong with a stop; nothing if it is clean."""
+    if not stopped.came_there:
+        return ["never came there"]
     if code == -signal.SIGKILL:
         wrong = {
             f"exit code {stopped.code}": stopped.code != code,
@@ -345,7 +353,7 @@ RUN = (
     ("whatif.workflow.answer:write_files", 0.1, "2"),
     ("whatif.workflow.study:log_study", 0.0, "2"),
     ("whatif.tracking.steps:log_configurations", 0.0, "2"),
-    ("whatif.tracking.steps:log_configurations", 0.3, "2+15"),
+    ("whatif.tracking.steps:log_configurations", 0.05, "2+15"),
     ("whatif.cli.stop:_leave", 0.0, "2"),
 )
 KILLED = (
@@ -376,13 +384,13 @@ KILLED = (
     ("whatif.workflow.answer:write_files", 0.05, "9"),
     ("whatif.workflow.study:log_study", 0.0, "9"),
     ("whatif.tracking.steps:log_configurations", 0.0, "9"),
-    ("whatif.tracking.steps:log_configurations", 0.5, "9"),
+    ("whatif.tracking.steps:log_configurations", 0.05, "9"),
 )
 """Where a run is killed; as for those that are stopped, in the order in which it comes there, after how many
 seconds, and by what."""
 
 SPARK_ONLY = (
-    "pyspark.java_gateway",
+    "pyspark",
     "whatif.session",
     "whatif.runner.spark",
     "whatif.workflow.train",
@@ -397,13 +405,16 @@ LOCAL_RUN = (
     ("whatif.runner.local:insert_missing_rows", 0.05, "15"),
     *(moment for moment in RUN if not moment[0].startswith(SPARK_ONLY)),
 )
+TRIAL = ("whatif.workflow.study:try_strategy", "whatif.resolve.trial:rows_apart")
 LOCAL_KILLED = (
     ("whatif.workflow.runners:create_tables", 0.02, "9"),
+    # once the backtests are stored, nothing is tried
+    *(moment for moment in KILLED if moment[0] in TRIAL),
     ("whatif.runner.local:answers_apart", 0.3, "9"),
     ("whatif.runner.local:compute", 1.0, "9"),
     ("whatif.runner.local:compute", 2.0, "9"),
     *(("whatif.runner.local:insert_missing_rows", delay, "9") for delay in (0.0, 0.03, 0.06, 0.1, 0.2)),
-    *(moment for moment in KILLED if not moment[0].startswith(SPARK_ONLY)),
+    *(moment for moment in KILLED if not moment[0].startswith((*SPARK_ONLY, *TRIAL))),
 )
 """The same by the local runner."""
 
