@@ -143,11 +143,93 @@ def test_names_that_the_script_has_too_are_told(tmp_path) -> None:
         Backtrader().files(choice_of(task))
 
 
-def test_a_class_of_backtraders_is_one_already(tmp_path) -> None:
-    text = "import backtrader as bt\nclass Mine(bt.Strategy):\n    pass\n"
-    (tmp_path / "mine.py").write_text(text)
-    task = BacktestTask([random_bars(5, 20)], resolve("mine.py", tmp_path))
-    assert "is a Backtrader strategy already" in Backtrader().reason_against(task)
+CLASS = '''\
+"""A cross that leaves by brackets."""
+from __future__ import annotations
+
+import backtrader as bt
+
+DEFAULT = 3
+
+
+def faster(fast, slow):
+    return fast[0] > slow[0]
+
+
+class Mine(bt.Strategy):
+    params = (("fast", DEFAULT), ("slow", 9), ("size", 10))
+    warmup = 8
+
+    def __init__(self):
+        self.lines_of = {
+            data: [bt.ind.SMA(data, period=period) for period in (self.p.fast, self.p.slow)]
+            for data in self.datas
+        }
+
+    def next(self):
+        for data, (fast, slow) in self.lines_of.items():
+            if not self.getposition(data).size and faster(fast, slow):
+                price = data.close[0]
+                self.buy_bracket(
+                    data=data, size=self.p.size, exectype=bt.Order.Market,
+                    stopprice=0.995 * price, limitprice=1.01 * price,
+                )
+            elif self.getposition(data).size and data.vwap[0] > 1.005 * data.close[0]:
+                self.close(data)
+
+
+if __name__ == "__main__":
+    raise SystemExit("to be run by whatif")
+'''
+
+
+def task_of_class(folder: Path, text: str = CLASS, symbols: int = 1, **changes) -> BacktestTask:
+    (folder / "mine.py").write_text(text)
+    bars = [replace(random_bars(seed, 300), symbol=f"S{seed}") for seed in range(symbols)]
+    task = BacktestTask(bars, resolve("mine.py", folder), {"fast": 4}, warmup=8, start=int(bars[0].ts[40]))
+    return replace(task, bar_us=60_000_000, **changes)
+
+
+@pytest.mark.parametrize(("symbols", "seed"), [(1, 0), (1, 2), (1, 3), (2, 1)])
+def test_a_class_of_backtraders_runs_by_itself(tmp_path, symbols, seed) -> None:
+    given = (
+        {},
+        {"commission": 0.001, "slippage": 0.0005},
+        {"coc": True},
+        {"commission": 1.5, "commtype": "fixed"},
+    )
+    task = task_of_class(tmp_path, symbols=symbols, execution=Execution(cash=50_000.0, **given[seed]))
+    assert Backtrader().reason_against(task) == ""
+    choice = choice_of(task)
+    assert len(choice.fills["test"]) > 4
+    script, *bars = write_files(Backtrader(), choice, tmp_path / "out")  # which compares the fills as bytes
+    text = script.read_text()
+    assert "class Mine(bt.Strategy):" in text
+    assert "to be run by whatif" not in text
+    assert len(bars[0].read_text().splitlines()) == 1 + sum(8 + len(one.ts) - 40 for one in task.bars)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "why"),
+    [
+        ("import backtrader as bt", "import backtrader as bt, pandas", "imports pandas, and the script has"),
+        (
+            "import backtrader as bt",
+            "import backtrader as bt\nfrom whatif import judge",
+            "imports whatif, and",
+        ),
+        ("class Mine(", "if True:\n  pass\nclass Mine(", ""),
+    ],
+)
+def test_a_class_that_needs_more_than_the_script_has_is_told(tmp_path, before, after, why) -> None:
+    found = Backtrader().reason_against(task_of_class(tmp_path, CLASS.replace(before, after)))
+    assert why in found if why else found == ""
+
+
+def test_names_of_a_class_that_the_script_has_too_are_told(tmp_path) -> None:
+    task = task_of_class(tmp_path, CLASS.replace("DEFAULT", "CASH"))
+    with pytest.raises(StudyError, match="defines CASH"):
+        Backtrader().files(choice_of(task))
 
 
 @pytest.mark.parametrize(

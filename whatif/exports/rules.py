@@ -7,7 +7,7 @@ import sys
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from whatif.strategies import StrategySpec
+from whatif.strategies import BacktraderSpec, StrategySpec
 
 KIND_WORDS = ("MARKET", "AT_CLOSE", "LIMIT", "STOP", "STOP_LIMIT", "TRAIL", "TRAIL_LIMIT")
 """Kinds of orders, as the state says them."""
@@ -113,6 +113,50 @@ def reason_in(source: str, step: str, words: Collection[str]) -> str:
             known = alias.name in words or (alias.name in _DECLARED and not alias.asname)
             if not (known and module and node in tree.body if top == "whatif" else top in _INSTALLED):
                 return f"its rule's file imports {' '.join(filter(None, (module, alias.name)))}"
+    return ""
+
+
+def class_text(spec: BacktraderSpec) -> str:
+    """Return the file of a Backtrader strategy as a part of a script: without what it does when it is run.
+
+    Its import of Backtrader goes too where the script's own is the same.
+    """
+    lines, tree = spec.source.splitlines(), ast.parse(spec.source)
+    for node in tree.body:
+        is_docstring = node is tree.body[0] and ast.get_docstring(tree) is not None
+        of_future = isinstance(node, ast.ImportFrom) and node.module == "__future__"
+        of_script = ast.unparse(node) == "import backtrader as bt"
+        if (
+            is_docstring
+            or of_future
+            or of_script
+            or (isinstance(node, ast.If) and "__name__" in ast.unparse(node.test))
+        ):
+            first, last = node.lineno, node.end_lineno or node.lineno
+            lines[first - 1 : last] = [""] * (last - first + 1)
+    return "\n".join(lines).strip()
+
+
+def reason_in_class(spec: BacktraderSpec) -> str:
+    """Return why the file of a Backtrader strategy cannot stand in a script; "" if it can."""
+    if not spec.source:
+        return f"the source of {spec.name} cannot be read: put the class into a file, and name that"
+    tree = ast.parse(spec.source)
+    if not any(isinstance(node, ast.ClassDef) and node.name == spec.cls.__name__ for node in tree.body):
+        return f"{spec.name} is made by other code: define the class at the top of its file"
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            modules = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            modules = [f"{'.' * node.level}{node.module or ''}"]
+        else:
+            continue
+        other = [name for name in modules if name.partition(".")[0] not in {*_INSTALLED, "backtrader"}]
+        if other:
+            return (
+                f"the file of {spec.name} imports {other[0]}, and the script has Backtrader, numpy and the "
+                "standard library alone: put what it takes of that into the file"
+            )
     return ""
 
 

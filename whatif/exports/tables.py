@@ -48,6 +48,22 @@ def bars_csv(task: BacktestTask, own: Iterable[str] = ()) -> str:
     return file.getvalue()
 
 
+def fed_csv(task: BacktestTask) -> str:
+    """Return the bars that a Backtrader strategy is fed: the warm-up and the window, with further series."""
+    file = io.StringIO()
+    writer = csv.writer(file, lineterminator="\n")
+    for k, bars in enumerate(task.bars):
+        first, stop = task.rows(bars)
+        part = bars.slice(max(0, first - task.warmup), stop)
+        columns = _prices(part, len(part)) | {name: _digits(one) for name, one in part.inputs.items()}
+        if len(task.bars) > 1:
+            columns = {"symbol": [bars.symbol] * len(part)} | columns
+        if k == 0:
+            writer.writerow(columns)
+        writer.writerows(zip(*columns.values(), strict=True))
+    return file.getvalue()
+
+
 def fills_csv(task: BacktestTask) -> str:
     """Return the finer bars inside the bars of a task, with `_bar`, the row of the bar that each is in."""
     (bars,) = task.bars

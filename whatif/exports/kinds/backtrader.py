@@ -12,13 +12,23 @@ from typing import Any
 
 import numpy as np
 
-from whatif.domain import Execution, Filler, charges_of, timestamps
+from whatif.axes import setting_text
+from whatif.domain import MINUTE_US, Execution, Filler, charges_of, timestamps
 from whatif.engines import BacktestTask
 from whatif.errors import StudyError
 from whatif.exports.base import Choice, Format, rendered
-from whatif.exports.rules import ACROSS_WORDS, KIND_WORDS, ORDER_WORDS, WORDS, Rule, reason_in
-from whatif.exports.tables import bars_csv, fills_csv
-from whatif.strategies import NOTES, ORDER_NOTES, StrategySpec, overlay_rules
+from whatif.exports.rules import (
+    ACROSS_WORDS,
+    KIND_WORDS,
+    ORDER_WORDS,
+    WORDS,
+    Rule,
+    class_text,
+    reason_in,
+    reason_in_class,
+)
+from whatif.exports.tables import bars_csv, fed_csv, fills_csv
+from whatif.strategies import NOTES, ORDER_NOTES, BacktraderSpec, overlay_rules
 
 _GUARD = (
     "import sys, runpy; sys.modules['whatif'] = None; sys.argv = sys.argv[1:];"
@@ -46,8 +56,8 @@ class Backtrader(Format):
     def reason_against(self, task: BacktestTask) -> str:
         """Return what of a task the script does not cover; "" if it covers all."""
         spec = task.strategy
-        if not isinstance(spec, StrategySpec):
-            return f"{spec.name} is a Backtrader strategy already: give its class to a Cerebro"
+        if isinstance(spec, BacktraderSpec):
+            return _reason_against_class(task, spec)
         if len(task.bars) > 1 and task.bar_us is None:
             return "its symbols' bars may differ in length, and Backtrader would order them otherwise"
         words = WORDS | (ORDER_WORDS if spec.answers_orders else frozenset())
@@ -57,15 +67,13 @@ class Backtrader(Format):
 
     def files(self, choice: Choice) -> dict[str, str]:
         """Return the script, and for each window the bars, with the finer ones that orders are tried on."""
+        if isinstance(choice.task.strategy, BacktraderSpec):
+            return _files_of_class(choice, choice.task.strategy)
         values = _values(choice)
         text = rendered("backtrader.py.j2", values | {"imports": []})
         of_rule = [line for line in choice.rule.imports if line not in values["numpy_imports"]]
         text = rendered("backtrader.py.j2", values | {"imports": _sorted({*_imports(text), *of_rule})})
-        if twice := _named_twice(text):
-            raise StudyError(
-                f"{choice.name} cannot be exported as {self.script}: its rule's file defines "
-                f"{', '.join(twice)}, and so does the script: rename it there"
-            )
+        _check_names(choice, text)
         found = {self.script: text}
         for window, task in choice.tasks.items():
             found[f"bars-{window}.csv"] = bars_csv(task, values["own_columns"])
@@ -94,6 +102,50 @@ class Backtrader(Format):
     def said(self, script: Path) -> str:
         """Return what to do with the script."""
         return f"next: python {script}     (prints the fills, which were compared: the same bytes)"
+
+
+def _reason_against_class(task: BacktestTask, spec: BacktraderSpec) -> str:
+    """Return what of a task the script of a Backtrader strategy does not cover; "" if it covers all."""
+    if len(task.bars) > 1 and task.bar_us is None:
+        return "its symbols' bars may differ in length, and Backtrader would order them otherwise"
+    if any(bars.finer is not None for bars in task.bars):
+        return "its orders are tried on shorter bars inside its own, which its class is not fed"
+    return reason_in_class(spec)
+
+
+def _files_of_class(choice: Choice, spec: BacktraderSpec) -> dict[str, str]:
+    """Return the script that runs a Backtrader strategy as it was written, and the bars of each window."""
+    task = choice.task
+    symbols = [bars.symbol for bars in task.bars]
+    text, ex = class_text(spec), task.execution
+    values = {
+        "header": f"{choice.name} on {', '.join(map(repr, symbols))}: {spec.name}, in a Cerebro of its own",
+        "file": Backtrader.script, "windows": list(choice.tasks), "params": dict(task.params), "ex": ex,
+        "warmup": task.warmup, "text": text, "name": spec.cls.__name__, "names": symbols,
+        "several": len(symbols) > 1, "numpy": bool(re.search(r"^\s*(import|from) numpy\b", text, re.M)),
+        "lines": ("vwap", *task.bars[0].inputs), "timeframe": _timeframe(task),
+        "observed": bool(re.search(r"\b(stats|observers|getobservers)\b", text)),
+    } | _broker(ex, len(symbols) > 1)  # fmt: skip
+    made = rendered("ordinary.py.j2", values | {"imports": []})
+    made = rendered("ordinary.py.j2", values | {"imports": _sorted(set(_imports(made)))})
+    _check_names(choice, made)
+    bars = {f"bars-{window}.csv": fed_csv(one) for window, one in choice.tasks.items()}
+    return {Backtrader.script: made} | bars
+
+
+def _timeframe(task: BacktestTask) -> tuple[str, int]:
+    """Return the length of a bar as Backtrader's feeds say it."""
+    ts = task.bars[0].ts
+    minutes = int(np.median(np.diff(ts))) // MINUTE_US if len(ts) > 1 else 1
+    return ("Days", 1) if minutes >= 12 * 60 else ("Minutes", max(1, minutes))
+
+
+def _check_names(choice: Choice, text: str) -> None:
+    if twice := _named_twice(text):
+        raise StudyError(
+            f"{choice.name} cannot be exported as {Backtrader.script}: its strategy's file defines "
+            f"{', '.join(twice)}, and so does the script: rename it there"
+        )
 
 
 def _values(choice: Choice) -> dict[str, Any]:
@@ -163,11 +215,23 @@ def _broker(ex: Execution, several: bool) -> dict[str, Any]:
         "scheme": "" if plain else _keywords(scheme),
         "switches": _keywords({name: getattr(ex, name) for name in _SWITCHES}),
         "costs": costs,
+        "costs_said": _costs_said(ex),
         "tiers": None if costs is None else _tiers(ex),
         "half_spread": None if costs is None else 0.5 * (costs.spread_ticks * costs.tick),
         "corrected": _broker_class("CorrectedBroker") if ex.is_corrected else "",
         "filler": "" if ex.filler is None else _filler(ex.filler),
     }
+
+
+def _costs_said(ex: Execution) -> str:
+    """Return commission and slippage as a reader has them; "" where a model of costs stands for them."""
+    if ex.costs is not None:
+        return ""
+    given = {"commission": ex.commission, "slippage": ex.slippage}
+    said = [f"{name} {setting_text(name, value, ex.commtype)}" for name, value in given.items()]
+    if ex.slippage_fixed:
+        said[1] = f"slippage {ex.slippage_fixed} of money for each unit"
+    return f"{', '.join(said)}{' (commission: money for each unit)' if ex.commtype == 'fixed' else ''}"
 
 
 def _keywords(values: dict[str, Any]) -> str:

@@ -48,7 +48,10 @@ class Lean(Format):
         """Return what of a task the algorithm does not express; "" if it expresses all."""
         spec = task.strategy
         if not isinstance(spec, StrategySpec):
-            return f"{spec.name} is a Backtrader strategy, whose calls Lean does not have"
+            return (
+                f"{spec.name} is a Backtrader strategy, whose calls Lean does not have: write its rule as a "
+                "step function, or export it --as backtrader"
+            )
         if spec.cross_sectional or any(bars.member is not None for bars in task.bars):
             return "its step answers for all symbols at once, or a universe says which may be held"
         plain = Execution().written
