@@ -181,8 +181,11 @@ def test_a_backtest_shows_its_figures_account_and_trades() -> None:
     assert "2013-10-07 13:30 UTC SPY 10 100 110 98.00" in text
     assert repr(result) == (
         "<BacktestResult SPY: 4 bars, 2013-10-04 13:30 to 2013-10-07 13:30 UTC, compiled; "
-        "return 9.80 %, Sharpe 2.50, max drawdown 0.10 %, 1 trades>"
+        "return 9.80 %, Sharpe 2.50, max drawdown 0.10 %, 1 closed trade>"
     )
+    held = dataclasses.replace(result, metrics={**result.metrics, "trades": 0, "open_at_end": True})
+    assert repr(held).endswith(", 0 closed trades, a position open at the end>")
+    assert "position is open at the end" in read(held._repr_html_())
 
 
 def test_a_backtest_of_no_bar_and_one_of_many_symbols() -> None:

@@ -151,10 +151,12 @@ class BacktestResult:
         )
         more = len(run.symbols) - 3
         names = ", ".join(run.symbols[:3]) + (f" and {more} more" if more > 0 else "")
+        trades = f"{said['trades']:,} closed trade{'' if said['trades'] == 1 else 's'}"
+        trades += ", a position open at the end" if said.get("open_at_end") else ""
         return (
             f"<BacktestResult {names}: {len(run.ts):,} bars, {span} UTC, {run.engine}; "
             f"return {said['return_pct']:.2f} %, Sharpe {said['sharpe']:.2f}, "
-            f"max drawdown {said['max_drawdown_pct']:.2f} %, {said['trades']:,} trades>"
+            f"max drawdown {said['max_drawdown_pct']:.2f} %, {trades}>"
         )
 
     def _repr_html_(self) -> str:

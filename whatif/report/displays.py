@@ -151,13 +151,15 @@ def backtest_html(result: BacktestResult) -> str:
     where = shortened(", ".join(run.symbols), _LONGEST)
     lines = [("equity", _spark(run.equity.tolist()))] if len(run.equity) else []
     last = result.trades.tail(TOP)
+    held = ["A position is open at the end, valued at the last close: it is no closed trade."]
+    notes = (held if result.metrics.get("open_at_end") else []) + list(run.notes[:_MAX_NOTES])
     return rendered(
         Display(
             kicker=f"Backtest of {where}: {count(len(run.ts), 'bar')}, {' to '.join(when)}, {run.engine}",
             numbers=[(metric(key).heading, format_metric(key, result.metrics[key]), "") for key in _BACKTEST],
             lines=lines,
             tables=[_trades(last, len(result.trades))] if len(last) else (),
-            notes=[shortened(note, _LONGEST) for note in run.notes[:_MAX_NOTES]],
+            notes=[shortened(note, _LONGEST) for note in notes],
         )
     )
 
