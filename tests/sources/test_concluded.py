@@ -240,3 +240,67 @@ def test_a_column_of_lists_or_mappings_is_no_stamp(tmp_path: Path, odd: list[obj
     assert stamps(bars(tmp_path / "x.parquet", **NY | {"timezone": None})) == [
         "2024-01-02 14:30", "2024-01-02 14:31",
     ]  # fmt: skip
+
+
+PACKED = {
+    "gz": gzip.compress,
+    "bz2": bz2.compress,
+    "xz": lzma.compress,
+    "zst": lambda text: bytes(pa.compress(text, "zstd")),
+}
+
+
+@pytest.mark.parametrize("ending", PACKED)
+def test_packed_files_that_are_cut_say_what_to_do(tmp_path: Path, ending: str) -> None:
+    path = tmp_path / f"S.csv.{ending}"
+    packed = PACKED[ending](MINUTES.encode())
+    path.write_bytes(packed[: len(packed) // 2])
+    with pytest.raises(SourceError, match=r"cannot be read.*: fetch it again"):
+        bars(path, **NY)
+
+
+@pytest.mark.parametrize("ending", ["gz", "zst"])
+def test_packed_files_with_more_behind_them_say_what_to_do(tmp_path: Path, ending: str) -> None:
+    path = tmp_path / f"S.csv.{ending}"
+    path.write_bytes(PACKED[ending](MINUTES.encode()) + b"and more")
+    with pytest.raises(SourceError, match=r"cannot be read.*: fetch it again"):
+        bars(path, **NY)
+
+
+def test_zips_that_are_damaged_say_what_to_do(tmp_path: Path) -> None:
+    path = tmp_path / "S.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("S.csv", MINUTES)
+    whole = path.read_bytes()
+    path.write_bytes(whole.replace(b"09:31", b"09:39"))
+    with pytest.raises(SourceError, match=r"S\.zip::S\.csv: cannot be read.*Bad CRC-32.*: fetch it again"):
+        bars(path, **NY)
+    path.write_bytes(whole[:90])
+    with pytest.raises(SourceError, match=r"is not a zip, or half-written .*: fetch it again"):
+        bars(path, **NY)
+
+
+def session_of(day: str, first: int, last: int) -> list[str]:
+    return [f"2006-01-{day} {k // 60:02}:{k % 60:02},1,2,1,2,5" for k in range(first, last + 1)]
+
+
+DAX = {"symbol": "S", "exchange": "XEUR", "timezone": "Europe/Berlin"}
+
+
+def test_ends_inside_of_the_calendar_s_sessions_are_asked(tmp_path: Path) -> None:
+    """As of the ESTX50 future of 2006: 9:01 to 22:00 in Berlin, where the calendar's sessions are longer."""
+    rows = [row for day in ("02", "03", "04", "05") for row in session_of(day, 541, 1320)]
+    path = write(tmp_path / "x.csv", "\n".join([HEADER, *rows]) + "\n")
+    with pytest.raises(SourceError, match=r"08:01 to 21:00 UTC.*--stamps end, or --stamps start"):
+        bars(path, **DAX)
+    assert stamps(bars(path, **DAX, stamps="end"))[0] == "2006-01-02 08:00"
+    assert stamps(bars(path, **DAX, stamps="start"))[0] == "2006-01-02 08:01"
+
+
+@pytest.mark.parametrize(("first", "last"), [(540, 1319), (540, 1320), (541, 1319)])
+def test_starts_inside_of_the_calendar_s_sessions_are_not_asked(
+    tmp_path: Path, first: int, last: int
+) -> None:
+    rows = [row for day in ("02", "03", "04", "05") for row in session_of(day, first, last)]
+    path = write(tmp_path / "x.csv", "\n".join([HEADER, *rows]) + "\n")
+    assert len(bars(path, **DAX)) == len(rows)

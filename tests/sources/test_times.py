@@ -149,3 +149,12 @@ def test_stamps_of_one_length_are_read_as_any_others(
     assert quick.utc.tolist() == whole.utc.tolist()
     assert quick.aware.tolist() == whole.aware.tolist()
     assert quick.date_only == whole.date_only
+
+
+def test_clocks_without_zeros_of_later_rows_may_all_be_below_one() -> None:
+    layout = Layout("f.csv", "1min", "24/7", timezone="UTC", time_format="%Y%m%d %H%M")
+    few = pd.Series(["20240102 0", "20240102 5", "20240102 59"])
+    found = read_times(few, layout, False, before=5_000)
+    assert found.us.tolist() == [us(f"2024-01-02 00:{minute:02}") for minute in (0, 5, 59)]
+    with pytest.raises(SourceError, match="is not a time"):  # nothing shows how many digits a clock has
+        read_times(few, layout, False)

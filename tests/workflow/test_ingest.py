@@ -360,3 +360,17 @@ def _noise(path: Path, n: int) -> Path:
     )
     path.write_text(HEADER + "\n" + "\n".join(lines) + "\n")
     return path
+
+
+def test_units_that_begin_behind_the_first_rows_are_named(lake_home, tmp_path: Path) -> None:
+    rows = [
+        f"2024-01-{1 + k // 1440:02} {k // 60 % 24:02}:{k % 60:02},10,11,9,10,{100 + k}" for k in range(4_000)
+    ]
+    rows += [f"2024-01-05 {k // 60:02}:{k % 60:02},10,11,9,10,5.973K" for k in range(100)]
+    spec = IngestSpec(symbol="BTC", exchange="24/7", timezone="UTC")
+    path = write(tmp_path / "x.csv", *rows)
+    with pytest.raises(
+        SourceError, match=r"100 unparsable_number (?s:.)*nothing was written: give --units, since"
+    ):
+        ingest([path], spec, lake_home, runner="local")
+    assert ingest([path], replace(spec, units=True), lake_home, runner="local").landed == 4_100

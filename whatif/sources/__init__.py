@@ -38,9 +38,11 @@ if TYPE_CHECKING:
     from whatif.sources.sample_market import SampleMarket, SampleSymbol, default_symbols
     from whatif.sources.sample_news import SampleNews, write_sample_news
     from whatif.sources.sample_ticks import make_ticks, write_sample_ticks
+    from whatif.sources.signs import with_units
     from whatif.sources.spark import SparkDelivery
     from whatif.sources.spec import IngestSpec, parse_mapping
     from whatif.sources.staged import (
+        RefusedRow,
         RowGroup,
         StagedDelivery,
         check_symbol,
@@ -76,7 +78,9 @@ else:
             "sample_ticks": "make_ticks write_sample_ticks",
             "spark": "SparkDelivery",
             "spec": "IngestSpec parse_mapping",
-            "staged": "RowGroup StagedDelivery check_symbol checkpoints_of land seen_of store_checkpoints",
+            "signs": "with_units",
+            "staged": "RefusedRow RowGroup StagedDelivery check_symbol checkpoints_of land seen_of "
+            "store_checkpoints",
             "ticks": "TICK_RULES TicksReport forget_ticks ingest_ticks",
         },
     )

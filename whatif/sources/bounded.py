@@ -117,7 +117,7 @@ def _sniff(source: str, stream: _Stream, packed: Callable[[], int]) -> None:
         while size <= ALWAYS_TAKEN and packed() <= _SNIFFED and (piece := stream.read(1024 * 1024)):
             size += len(piece)
     except (OSError, EOFError, zlib.error) as error:
-        raise SourceError(f"{source}: cannot be read to its end: {error}") from error
+        raise SourceError(f"{source}: cannot be read to its end: {error}: fetch it again") from error
     _check_ratio(source, size, packed())
     stream.seek(0)
 
@@ -179,9 +179,43 @@ def open_member(source: str, archive: zipfile.ZipFile, name: str) -> IO[bytes]:
     # what it says of itself may be wrong, but it has no more bytes than the archive
     _check_ratio(source, entry.file_size, min(entry.compress_size, archive.start_dir))
     try:
-        return archive.open(entry)
+        return io.BufferedReader(_Member(archive.open(entry)), _MEMBER_BYTES)
     except (RuntimeError, NotImplementedError) as error:  # a password, or a way of packing that is not known
         raise SourceError(f"{source}: cannot be unpacked ({error}): unpack it yourself") from error
+
+
+_MEMBER_BYTES = 64 * 1024
+
+
+class _Member(io.RawIOBase):
+    """One file of a zip; what is damaged in it is an error of reading, as of other packed files."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._stream = stream
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return self._stream.seekable()
+
+    def tell(self) -> int:
+        return self._stream.tell()
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
+        return self._stream.seek(offset, whence)
+
+    def readinto(self, buffer: Any, /) -> int:
+        try:
+            data = self._stream.read(len(buffer))
+        except (zipfile.BadZipFile, zlib.error, EOFError) as error:
+            raise OSError(str(error)) from error
+        buffer[: len(data)] = data
+        return len(data)
+
+    def close(self) -> None:
+        self._stream.close()
+        super().close()
 
 
 def check_parquet(source: str, metadata: Any, size: int) -> None:

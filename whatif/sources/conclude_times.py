@@ -16,7 +16,7 @@ from whatif.sources.columns import ENDS, bare_name
 from whatif.sources.look import Look
 from whatif.sources.patterns import ISO_AWARE, UNITS, fitting_formats
 from whatif.sources.providers import FX, Provider, name_of_minutes, timeframe_in
-from whatif.sources.review import looks_like_ends
+from whatif.sources.review import looks_like_ends, may_be_ends
 from whatif.sources.spacing import FirstRows, first_rows, timeframe_of
 from whatif.sources.stamps import clock_digits, formats_of, half_clock
 from whatif.sources.times import read_times
@@ -148,6 +148,10 @@ def find_timeframe(work: Look) -> bool:
         why = looks_like_ends(first, timeframe, str(spec.exchange)) if first is not None else None
         if why is not None:
             work.take("--stamps end", why, stamps="end")
+        elif first is not None and (why := may_be_ends(first, timeframe, str(spec.exchange))) is not None:
+            work.questions.append(
+                f"{why}: give --stamps end, or --stamps start if bars begin at their stamps"
+            )
     return True
 
 

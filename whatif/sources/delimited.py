@@ -157,7 +157,7 @@ class _Lines:
                 "name a text file, or convert it to UTF-8"
             ) from error
         except (OSError, EOFError) as error:
-            raise SourceError(f"{self.source}: cannot be read to its end: {error}") from error
+            raise SourceError(f"{self.source}: cannot be read to its end: {error}: fetch it again") from error
 
     def _no_text(self) -> SourceError:
         return SourceError(f"{self.source}: is not CSV, it has bytes that no text has: name a text file")

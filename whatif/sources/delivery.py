@@ -178,10 +178,7 @@ def _opened(path: str, spec: IngestSpec) -> tuple[str, ...]:
         return (path,)
     if any(kind.claims(path) for kind in file_kinds(spec.format).values()):
         return (path,)
-    try:
-        members = members_of(path)
-    except SourceError:  # reading it says what is wrong
-        return (path,)
+    members = members_of(path)
     kinds = file_kinds(spec.format).values()
     found = tuple(one for one in members if any(one.lower().endswith(kind.endings) for kind in kinds))
     return found or (path,)

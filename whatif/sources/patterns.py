@@ -141,7 +141,7 @@ def _pattern(time_format: str, short: bool) -> str:
 _CLOCK_DIGITS = {"%H%M": 4, "%H%M%S": 6}
 
 
-def with_whole_clocks(text: pd.Series, time_format: str) -> pd.Series:
+def with_whole_clocks(text: pd.Series, time_format: str, later: bool = False) -> pd.Series:
     """Return stamps whose times of day are whole numbers, as 930, with the zeros that those lack: 0930.
 
     Of `%H%M` and `%H%M%S` at the end of a format, behind a blank, where a stamp shows how many digits there
@@ -153,6 +153,8 @@ def with_whole_clocks(text: pd.Series, time_format: str) -> pd.Series:
         Stamps.
     time_format : str
         As in `IngestSpec`.
+    later : bool
+        Whether rows of the file before them had times of that format: all of these may be below 01:00.
     """
     digits = _CLOCK_DIGITS.get(time_format.rpartition(" ")[2], 0)
     if not digits or " " not in time_format:
@@ -160,7 +162,7 @@ def with_whole_clocks(text: pd.Series, time_format: str) -> pd.Series:
     clocks = text.str.extract(r" (\d{1,6})$")[0]
     lengths = clocks.str.len()
     short = (lengths < digits).to_numpy(dtype=bool, na_value=False)
-    if not short.any() or not digits - 1 <= lengths.max() <= digits:
+    if not short.any() or not (0 if later else digits - 1) <= lengths.max() <= digits:
         return text
     if clocks.str.fullmatch(r"0\d+").any():  # whoever writes zeros loses none
         return text

@@ -258,6 +258,38 @@ def looks_like_ends(first: FirstRows, timeframe: str, exchange: str) -> str | No
     return "on most days the last stamp is on a half hour and the first one bar behind one"
 
 
+def may_be_ends(first: FirstRows, timeframe: str, exchange: str) -> str | None:
+    """Return what lets stamps be ends of bars inside of the calendar's sessions; None if nothing does.
+
+    On most days, but for the last, which may be cut, the first stamp is one bar behind a half hour and the
+    last on one. Where trading begins and ends otherwise than the calendar says, as a future's once
+    did, that is all there is to tell ends from starts by.
+
+    Parameters
+    ----------
+    first, timeframe, exchange
+        As of `looks_like_ends`.
+    """
+    length = timeframe_us(timeframe)
+    ts = np.sort(first.starts)
+    days, begin = np.unique(local_dates(ts, exchange), return_index=True)
+    if length >= _HALF_HOUR or len(days) <= _MIN_SESSIONS:
+        return None
+    earliest, latest = ts[begin[:-1]], ts[begin[1:] - 1]
+    odd = ((earliest - length) % _HALF_HOUR == 0) & (latest % _HALF_HOUR == 0)
+    if odd.sum() < _MIN_SESSIONS or odd.mean() < _MOST:
+        return None
+    one = np.flatnonzero(odd)[:1]
+    times = " to ".join(f"{timestamps(some[one])[0]:%H:%M}" for some in (earliest, latest))
+    return (
+        f"on {odd.sum()} of the first {len(odd)} days stamps go from one bar behind a half hour to a half "
+        f"hour ({times} UTC), as ends of bars do"
+    )
+
+
+_MIN_SESSIONS, _MOST = 3, 0.75
+
+
 def _wrong_end(first: FirstRows, layout: Layout, cut: bool) -> str | None:
     """Refuse starts that look like ends of bars, or ends that look like starts, in most sessions."""
     length = timeframe_us(layout.timeframe)

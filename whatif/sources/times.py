@@ -117,7 +117,7 @@ def read_times(
         _check_shift(layout, f"count from 1970 ({stamps.iloc[0]})")
         us, bad, other = _epoch(stamps, layout, daily, of_file)
         return _instants(us, bad, other, layout, daily)
-    parsed = _parse(stamps, layout, daily)
+    parsed = _parse(stamps, layout, daily, bool(before))
     bad = parsed.utc.isna().to_numpy()
     if len(bad) and bad.all() and of_file:
         raise SourceError(f"{layout.source}: {time_hint(stamps, layout.time_format)}")
@@ -205,7 +205,7 @@ def _midnights(
     return dated, as_written
 
 
-def _parse(stamps: pd.Series, layout: Layout, daily: bool) -> _Parsed:
+def _parse(stamps: pd.Series, layout: Layout, daily: bool, later: bool) -> _Parsed:
     if layout.time_format == "lean_ms":
         return _lean(stamps, layout)
     if layout.time_format in DAY_COUNTS:
@@ -225,7 +225,7 @@ def _parse(stamps: pd.Series, layout: Layout, daily: bool) -> _Parsed:
         return found
     text = stamps.astype("str").str.strip()
     if layout.time_format is not None:
-        return _formatted(text, layout.time_format)
+        return _formatted(text, layout.time_format, later)
     return _iso(text, daily)
 
 
@@ -285,8 +285,8 @@ def _iso(text: pd.Series, daily: bool) -> _Parsed:
     return _Parsed(utc, aware, local, date_only)
 
 
-def _formatted(text: pd.Series, time_format: str) -> _Parsed:
-    text = with_whole_clocks(text, time_format)
+def _formatted(text: pd.Series, time_format: str, later: bool) -> _Parsed:
+    text = with_whole_clocks(text, time_format, later)
     words = pa.array(text, type=pa.string(), from_pandas=True)
     strict, lenient = format_patterns(time_format)
     shaped = _matches(words, strict)

@@ -25,7 +25,7 @@ from whatif.lake import (
     writer_lock,
 )
 from whatif.pins import LakeLocation, Pin, current_pin, has_rows, open_table
-from whatif.sources import StagedDelivery, broken_limits
+from whatif.sources import RefusedRow, StagedDelivery, broken_limits, with_units
 
 if TYPE_CHECKING:
     from pyiceberg.table.snapshots import Snapshot
@@ -59,13 +59,25 @@ def delivery_faults(came: int, refused: Mapping[str, int], corrected: int, remov
 def refused_delivery(faults: Sequence[str], staged: StagedDelivery) -> SourceError:
     """Return the error that refuses a delivery, with the first rows that are to blame."""
     shown = "".join(f"\n  {line}" for line in _refused_rows(staged, _ROWS_SHOWN))
+    told = staged.refused_rows(_ROWS_SHOWN)
+    units = any(with_units(_values(row)) for row in told if row.rule == _NO_NUMBER)
+    remedy = "give --units, since numbers carry K, M, B or a currency's sign, or " if units else ""
     return SourceError(
         "the delivery is refused: "
         + "; ".join(faults)
         + shown
-        + "\nnothing was written: mend the options or the files (--dry-run shows what would come), or take "
-        "the rest as it is with --accept"
+        + f"\nnothing was written: {remedy}mend the options or the files (--dry-run shows what would come), "
+        "or take the rest as it is with --accept"
     )
+
+
+_NO_NUMBER = "unparsable_number"
+
+
+def _values(row: RefusedRow) -> list[str]:
+    """Return the values that a refused row has."""
+    found = json.loads(row.raw)
+    return [str(value) for value in (found.values() if isinstance(found, dict) else [found])]
 
 
 def told_rows(staged: StagedDelivery) -> Iterator[str]:
