@@ -87,14 +87,13 @@ def test_no_source_is_not_every_source(lake_home, corrected: list[str], source: 
     assert (closes(lake_home), closes(lake_home, "OTHER")) == ([2.0, 6.0, 5.0], [9.0])
 
 
-@pytest.mark.spark
 def test_what_there_is_is_listed_and_printed_and_refusals_change_nothing(
-    spark, lake_home, corrected: list[str], capsys: pytest.CaptureFixture[str], tmp_path: Path
+    session, lake_home, corrected: list[str], capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     for _ in range(2):
         _are_listed(lake_home, tmp_path)
         _are_printed(lake_home, corrected, capsys, tmp_path)
-        _are_refused(lake_home, spark)
+        _are_refused(lake_home, session)
 
 
 def _are_listed(lake_home, tmp_path: Path) -> None:
@@ -105,33 +104,30 @@ def _are_listed(lake_home, tmp_path: Path) -> None:
     assert listed["first_symbol"].tolist() == ["D", "D", "D", "OTHER"]
 
 
-@pytest.mark.spark
 def test_a_delivery_is_taken_back_and_what_it_corrected_returns(
-    spark, lake_home, corrected: list[str]
+    session, lake_home, corrected: list[str]
 ) -> None:
     before = current_pin(lake_home, "bars")
     snapshots = len(open_table(lake_home, "bars").metadata.snapshots)
-    found = forget(lake_home, delivery=corrected[2], spark=spark)
+    found = forget(lake_home, delivery=corrected[2], spark=session)
     assert (found.removed, found.restored, found.refused, found.lost) == (0, 1, 0, 0)
     assert closes(lake_home) == [2.0, 4.0, 5.0]
     assert len(open_table(lake_home, "bars").metadata.snapshots) == snapshots + 1
     assert read_bars(before, "D", "1min").close.tolist() == [2.0, 6.0, 5.0]
-    found = forget(lake_home, delivery=corrected[1], spark=spark)
+    found = forget(lake_home, delivery=corrected[1], spark=session)
     assert (found.removed, found.restored) == (1, 1)
     assert closes(lake_home) == [2.0, 3.0]
     assert closes(lake_home, "OTHER") == [9.0]
 
 
-@pytest.mark.spark
-@pytest.mark.slow
 def test_what_goes_is_not_restored_by_what_goes_too(
-    spark, lake_home, tmp_path: Path, corrected: list[str]
+    session, lake_home, tmp_path: Path, corrected: list[str]
 ) -> None:
     """Without b and c the bar that both corrected is again that of a, though b's stood before c's."""
-    found = forget(lake_home, source="b.csv", spark=spark)
+    found = forget(lake_home, source="b.csv", spark=session)
     assert (found.removed, found.restored) == (1, 0)  # c had corrected the other one
     assert closes(lake_home) == [2.0, 6.0]
-    found = forget(lake_home, source="c.csv", spark=spark)
+    found = forget(lake_home, source="c.csv", spark=session)
     assert (found.removed, found.restored) == (0, 1)
     assert closes(lake_home) == [2.0, 3.0]
     # what comes anew is not forgotten
@@ -139,34 +135,31 @@ def test_what_goes_is_not_restored_by_what_goes_too(
     assert closes(lake_home) == [2.0, 4.0, 5.0]
 
 
-@pytest.mark.spark
-def test_what_a_range_lost_returns_with_its_delivery(spark, lake_home, tmp_path: Path) -> None:
+def test_what_a_range_lost_returns_with_its_delivery(session, lake_home, tmp_path: Path) -> None:
     ingest([write(tmp_path / "a.csv", *((f"14:3{k}", k + 1) for k in range(5)))], SPEC, lake_home)
     path = write(tmp_path / "b.csv", ("14:30", 1), ("14:32", 9), ("14:34", 5))
     ingest([path], SPEC, lake_home, runner="local", replace_range=True)
     assert closes(lake_home) == [1.0, 9.0, 5.0]
     (at,) = list_deliveries(lake_home).query("kind == 'replace-range'")["delivery"]
-    found = forget(lake_home, delivery=at, spark=spark)
+    found = forget(lake_home, delivery=at, spark=session)
     assert (found.removed, found.restored, found.lost) == (0, 3, 0)
     assert closes(lake_home) == [1.0, 2.0, 3.0, 4.0, 5.0]
 
 
-@pytest.mark.spark
-def test_what_a_range_of_another_symbol_lost_stays_gone(spark, lake_home, tmp_path: Path) -> None:
+def test_what_a_range_of_another_symbol_lost_stays_gone(session, lake_home, tmp_path: Path) -> None:
     by_file = replace(SPEC, symbol=None, symbol_from="file", timeframe="1min", accept=True)
     bars = [(f"14:3{k}", k + 1) for k in range(5)]
     ingest([write(tmp_path / "a" / f"{name}.csv", *bars) for name in ("D", "OTHER")], by_file, lake_home)
     some = [("14:30", 1), ("14:32", 9), ("14:34", 5)]
     files = [write(tmp_path / "b" / f"{name}.csv", *some) for name in ("D", "OTHER")]
     ingest(files, by_file, lake_home, runner="local", replace_range=True)
-    found = forget(lake_home, source="b/D.csv", spark=spark)
+    found = forget(lake_home, source="b/D.csv", spark=session)
     assert (found.removed, found.restored, found.lost) == (0, 3, 0)
     assert closes(lake_home) == [1.0, 2.0, 3.0, 4.0, 5.0]
     assert closes(lake_home, "OTHER") == [1.0, 9.0, 5.0]
 
 
-@pytest.mark.spark
-def test_what_other_files_of_a_range_removed_stays_gone(spark, lake_home, tmp_path: Path) -> None:
+def test_what_other_files_of_a_range_removed_stays_gone(session, lake_home, tmp_path: Path) -> None:
     """Of 14:30 to 14:39 one file replaces 30 to 33, another 35 to 38; 34 went by neither alone."""
     accepted = replace(SPEC, timeframe="1min", accept=True)
     ingest([write(tmp_path / "a.csv", *((f"14:3{k}", k + 1) for k in range(10)))], accepted, lake_home)
@@ -176,15 +169,14 @@ def test_what_other_files_of_a_range_removed_stays_gone(spark, lake_home, tmp_pa
     ]
     ingest(files, accepted, lake_home, runner="local", replace_range=True)
     assert closes(lake_home) == [15.0, 15.0, 15.0, 15.0, 10.0]
-    found = forget(lake_home, source=str(tmp_path / "b"), spark=spark, dry_run=True)
+    found = forget(lake_home, source=str(tmp_path / "b"), spark=session, dry_run=True)
     assert (found.removed, found.restored, found.lost) == (0, 9, 0)
-    found = forget(lake_home, source="b/1.csv", spark=spark)
+    found = forget(lake_home, source="b/1.csv", spark=session)
     assert (found.removed, found.restored, found.lost) == (0, 4, 0)
     assert closes(lake_home) == [1.0, 2.0, 3.0, 4.0, 15.0, 15.0, 10.0]
 
 
-@pytest.mark.spark
-def test_what_an_expired_snapshot_held_is_told(spark, lake_home, tmp_path: Path) -> None:
+def test_what_an_expired_snapshot_held_is_told(session, lake_home, tmp_path: Path) -> None:
     for name, *rows in (
         ("a", ("14:30", 2)), ("b", ("14:30", 4), ("14:31", 5)), ("c", ("14:40", 6)), ("d", ("14:41", 7)),
     ):  # fmt: skip
@@ -192,19 +184,18 @@ def test_what_an_expired_snapshot_held_is_told(spark, lake_home, tmp_path: Path)
         ingest([write(tmp_path / f"{name}.csv", *rows)], minutes, lake_home, runner="local")
     ids = list_deliveries(lake_home)["delivery"].tolist()
     maintain(lake_home, (BARS,), commits=1, kept=1, kept_for=timedelta(0))
-    found = forget(lake_home, delivery=ids[-3], spark=spark, dry_run=True)
+    found = forget(lake_home, delivery=ids[-3], spark=session, dry_run=True)
     assert (found.removed, found.restored, found.lost) == (2, 0, 1)  # b had corrected a's
-    found = forget(lake_home, delivery=ids[-2], spark=spark, dry_run=True)
+    found = forget(lake_home, delivery=ids[-2], spark=session, dry_run=True)
     assert (found.removed, found.restored, found.lost) == (1, 0, 0)
 
 
-@pytest.mark.spark
-def test_a_symbol_goes_whole_with_its_refused_rows(spark, lake_home, corrected: list[str]) -> None:
-    dry = forget(lake_home, symbol="D", spark=spark, dry_run=True)
+def test_a_symbol_goes_whole_with_its_refused_rows(session, lake_home, corrected: list[str]) -> None:
+    dry = forget(lake_home, symbol="D", spark=session, dry_run=True)
     assert (dry.removed, dry.restored, dry.refused, dry.snapshot_id) == (3, 0, 1, None)
     assert "would be removed" in dry.summary()
     assert len(closes(lake_home)) == 3
-    found = forget(lake_home, symbol="D", spark=spark)
+    found = forget(lake_home, symbol="D", spark=session)
     assert (found.removed, found.restored, found.refused) == (3, 0, 1)
     assert closes(lake_home) == []
     assert closes(lake_home, "OTHER") == [9.0]
@@ -212,17 +203,17 @@ def test_a_symbol_goes_whole_with_its_refused_rows(spark, lake_home, corrected: 
     assert list_deliveries(lake_home)["delivery"].tolist() == corrected[3:]
 
 
-def _are_refused(lake_home, spark) -> None:
+def _are_refused(lake_home, session) -> None:
     with pytest.raises(LakeError, match="nothing is named"):
-        forget(lake_home, spark=spark)
+        forget(lake_home, spark=session)
     with pytest.raises(LakeError, match="'whatif deliveries' lists them"):
-        forget(lake_home, delivery="2019", spark=spark)
+        forget(lake_home, delivery="2019", spark=session)
     with pytest.raises(LakeError, match="give it whole"):
-        forget(lake_home, delivery="20", spark=spark)
+        forget(lake_home, delivery="20", spark=session)
     with pytest.raises(LakeError, match=r"no row of the lake came from 'z\.csv'"):
-        forget(lake_home, source="z.csv", spark=spark)
+        forget(lake_home, source="z.csv", spark=session)
     with pytest.raises(LakeError, match="no row of the lake is of all that was named"):
-        forget(lake_home, symbol="NOBODY", spark=spark)
+        forget(lake_home, symbol="NOBODY", spark=session)
 
 
 def _are_printed(lake_home, corrected: list[str], capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
@@ -234,3 +225,31 @@ def _are_printed(lake_home, corrected: list[str], capsys: pytest.CaptureFixture[
     assert f"{tmp_path / 'a.csv'}: line 4: high_below_low: " in out
     assert main(["--home", str(lake_home.home), "quarantine", "--rule", "duplicate"]) == 0
     assert "no row is in quarantine of what was asked for" in capsys.readouterr().out
+
+
+def test_a_delivery_of_which_no_bar_stands_is_listed_until_it_is_taken_back(
+    lake_home, tmp_path: Path
+) -> None:
+    for name, close in (("a", 2), ("b", 4), ("c", 6)):
+        ingest([write(tmp_path / f"{name}.csv", ("14:30", close))], SPEC, lake_home, runner="local")
+    listed = list_deliveries(lake_home)
+    assert listed["bars"].tolist() == [0, 0, 1]
+    assert listed["landed"].tolist() == [1, 0, 0]
+    assert listed["first_file"].tolist() == [str(tmp_path / f"{name}.csv") for name in "abc"]
+    forget(lake_home, delivery=listed["delivery"][2])
+    assert closes(lake_home) == [4.0]
+    assert list_deliveries(lake_home)["delivery"].tolist() == listed["delivery"].tolist()[:2]
+
+
+def test_no_session_is_started_for_a_local_lake(
+    lake_home, corrected: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def started(*_: object) -> None:
+        raise AssertionError("a session was started")
+
+    monkeypatch.setattr("whatif.session.get_spark", started)
+    assert main(["--home", str(lake_home.home), "forget", "--delivery", corrected[2]]) == 0
+    assert closes(lake_home) == [2.0, 4.0, 5.0]
+    monkeypatch.setattr("whatif.lake.forgetting.MOST_TAKEN_BACK", 0)
+    with pytest.raises(AssertionError, match="a session was started"):
+        forget(lake_home, delivery=corrected[1])

@@ -22,6 +22,14 @@ if TYPE_CHECKING:
         sources_of,
     )
     from whatif.lake.doctor import examine, repair
+    from whatif.lake.forgetting import (
+        MOST_TAKEN_BACK,
+        Forgotten,
+        Taken,
+        few_enough,
+        last_forgotten,
+        taken_back,
+    )
     from whatif.lake.holdings import list_bars, refused_in
     from whatif.lake.local_tables import Commit, rows_without
     from whatif.lake.lock import writer_lock
@@ -35,7 +43,6 @@ if TYPE_CHECKING:
         pin,
         publish_branch,
         read_pinned,
-        removed_by,
         tag_pin,
     )
     from whatif.lake.spec import TableSpec, sql_text
@@ -84,6 +91,7 @@ else:
             "deliveries": "DeliveryNote delivery_id find_delivery is_file keep_notes "
             "list_deliveries list_refused noted notes_of sources_of",
             "doctor": "examine repair",
+            "forgetting": "MOST_TAKEN_BACK Forgotten Taken few_enough last_forgotten taken_back",
             "holdings": "list_bars refused_in",
             "local_tables": "Commit rows_without",
             "lock": "writer_lock",
@@ -91,7 +99,7 @@ else:
             "processes": "user_name",
             "quality": "BarsCheck check_quality new_errors",
             "results": "RESULTS RETURNS",
-            "snapshots": "begin_branch name_branch pin publish_branch read_pinned removed_by tag_pin",
+            "snapshots": "begin_branch name_branch pin publish_branch read_pinned tag_pin",
             "spec": "TableSpec sql_text",
             "suspicions": "QUALITY_RULES",
             "tables": "BARS BARS_QUARANTINE CATALOGUE CHECKPOINTS CORPORATE_ACTIONS EQUITY FORGOTTEN "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
@@ -12,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from whatif.errors import LakeError, nearest
-from whatif.lake.tables import DELIVERIES
+from whatif.lake.tables import DELIVERIES, FORGOTTEN
 from whatif.pins import (
     DELIVERY_ID,
     LakeLocation,
@@ -77,9 +78,9 @@ class DeliveryNote:
         return {f"{NOTED}{name}": str(value) for name, value in asdict(self).items()}
 
     @property
-    def only_removed(self) -> bool:
-        """Whether it has no row of its own in the lake, and bars went by it."""
-        return bool(self.removed) and not (self.landed or self.corrected or self.refused)
+    def changed(self) -> bool:
+        """Whether bars came, changed or went by it."""
+        return bool(self.landed or self.corrected or self.removed)
 
     @classmethod
     def of(cls, properties: Mapping[str, str]) -> DeliveryNote | None:
@@ -151,13 +152,14 @@ def instant_of(delivery: str) -> datetime:
 
 
 def list_deliveries(location: LakeLocation | None = None) -> pd.DataFrame:
-    """Return one row for each ingest that has rows in the lake, oldest first.
+    """Return one row for each ingest that changed what the lake holds and was not taken back, oldest first.
 
     Returns
     -------
     DataFrame
         `delivery`, its id; `ingested_at`, tz-aware UTC; `files` and `first_file`; `symbols` and
-        `first_symbol`; `bars` that are still as it brought them; `refused` rows that are in quarantine; and
+        `first_symbol`; `bars` that are still as it brought them, none where later ones corrected or removed
+        each; `refused` rows that are in quarantine; and
         what it was when it came: `kind`, as of `DeliveryNote`, `landed`, `corrected` and `removed` bars,
         `digest` of its files; "" and missing of one that an older version ingested.
     """
@@ -165,7 +167,9 @@ def list_deliveries(location: LakeLocation | None = None) -> pd.DataFrame:
     bars = _counted(where, "bars")
     refused = _counted(where, "bars_quarantine")
     rows, notes = [], noted(where)
-    emptied = {instant_of(note.delivery) for note in notes.values() if note.only_removed}
+    emptied = {instant_of(note.delivery) for note in notes.values() if note.changed} - _taken_back(
+        where, notes
+    )
     for at in sorted(set(bars) | set(refused) | emptied):
         mine, misfits = bars.get(at, _Count()), refused.get(at, _Count())
         files = sorted(mine.sources | misfits.sources)
@@ -183,6 +187,22 @@ def list_deliveries(location: LakeLocation | None = None) -> pd.DataFrame:
     names = ["delivery", "ingested_at", "files", "first_file", "symbols", "first_symbol", "bars", "refused"]
     frame = pd.DataFrame(rows, columns=[*names, "kind", "landed", "corrected", "removed", "digest"])
     return frame.astype(dict.fromkeys(("landed", "corrected", "removed"), "Int64"))
+
+
+def _taken_back(location: LakeLocation, notes: Mapping[str, DeliveryNote]) -> set[datetime]:
+    """Return the deliveries of which something may have been taken back since, as the table of bars notes."""
+    found: set[datetime] = set()
+    if not has_rows(location, "bars"):
+        return found
+    for name, text in open_table(location, "bars").properties.items():
+        if name.startswith(FORGOTTEN):
+            _, files, at, until = json.loads(text)
+            for note in notes.values():
+                moment = instant_of(note.delivery)
+                others = files is not None and note.files == 1 and note.source not in files
+                if moment <= datetime.fromisoformat(until) and not others:
+                    found |= {moment} if at is None or datetime.fromisoformat(at) == moment else set()
+    return found
 
 
 def find_delivery(location: LakeLocation, text: str) -> datetime:

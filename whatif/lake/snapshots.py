@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from whatif.errors import LakeError
-from whatif.lake.deliveries import delivery_id, instant_of, noted, snapshots_of
 from whatif.lake.local_tables import (
     begin_branch_locally,
     name_branch_locally,
@@ -14,12 +12,9 @@ from whatif.lake.local_tables import (
     tag_locally,
 )
 from whatif.lake.lock import writer_lock
-from whatif.lake.tables import BARS
-from whatif.pins import LakeLocation, Pin, current_pin, open_table
+from whatif.pins import LakeLocation, Pin, current_pin
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from pyspark.sql import DataFrame, SparkSession
 
 
@@ -115,58 +110,3 @@ def publish_branch(spark: SparkSession | None, location: LakeLocation, name: str
             "nothing of it is in the table: run the same command again"
         ) from error
     spark.sql(f"ALTER TABLE {location.identifier(name)} DROP BRANCH `{branch}`")
-
-
-def removed_by(
-    spark: SparkSession,
-    location: LakeLocation,
-    instants: Sequence[datetime],
-    files: Sequence[str] | None = None,
-) -> tuple[list[DataFrame], int]:
-    """Return the bars that deliveries removed from their ranges, and how many cannot be read any more.
-
-    Bars that are there again are none of them; of those that went twice, as they were before the last time.
-    Of some `files` it is what lay between their own first and last bar, where other files of the delivery
-    have bars of the same symbol and timeframe too; where none has, all that went.
-    """
-    known = noted(location)
-    names = sorted((n for n in map(delivery_id, instants) if n in known and known[n].removed), reverse=True)
-    if not names:
-        return [], 0
-    key, lost = list(BARS.key), 0
-    found: list[DataFrame] = []
-    table = open_table(location, BARS.name)
-    snapshots = snapshots_of(location)
-    there = read_pinned(spark, location, current_pin(location, BARS.name)).select(*key)
-    for name in names:
-        its = table.snapshot_by_id(snapshots[name]) if name in snapshots else None
-        before = None if its is None else its.parent_snapshot_id
-        if its is None or before is None or table.snapshot_by_id(before) is None:
-            lost += known[name].removed
-            continue
-        then, after = (
-            read_pinned(spark, location, Pin(BARS.name, number, table.metadata_location))
-            for number in (before, its.snapshot_id)
-        )
-        rows = then.join(after.select(*key), key, "left_anti").join(there, key, "left_anti")
-        rows = (rows if files is None else _of_files(rows, after, instant_of(name), files)).persist()
-        there = there.unionByName(rows.select(*key))
-        found.append(rows)
-    return found, lost
-
-
-def _of_files(rows: DataFrame, after: DataFrame, at: datetime, files: Sequence[str]) -> DataFrame:
-    """Return those of the rows that a delivery removed which went by some of its files."""
-    from pyspark.sql import functions as F  # noqa: N812
-
-    series = ["symbol", "timeframe"]
-    own = F.col("source").isin(list(files))
-    began = F.when(own, F.col("ts"))
-    ranges = after.groupBy(*series).agg(
-        F.min(began).alias("first"),
-        F.max(began).alias("last"),
-        F.max(~own & (F.col("ingested_at") == F.lit(at))).alias("others"),
-    )
-    whole = ~F.col("others") & F.col("first").isNotNull()
-    found = rows.join(ranges, series).where(whole | F.col("ts").between(F.col("first"), F.col("last")))
-    return found.select(*rows.columns)

@@ -25,11 +25,11 @@ from whatif.exchanges import known_dates
 from whatif.lake import (
     BARS,
     CHECKPOINTS,
-    FORGOTTEN,
     DeliveryNote,
     begin_branch,
     drop_branches,
     keep_notes,
+    last_forgotten,
     name_branch,
     new_errors,
     notes_of,
@@ -336,8 +336,7 @@ def checkpoints_of(location: LakeLocation, source: Source) -> Checkpoints:
     if text is None:
         return {}
     stored = json.loads(text)
-    latest = max((name for name in table.properties if name.startswith(FORGOTTEN)), default="")
-    if latest > FORGOTTEN + stored["at"] or stored["snapshot"] not in _history(location):
+    if last_forgotten(table) > stored["at"] or stored["snapshot"] not in _history(location):
         return {}
     return {part: (checkpoint, rows) for part, (checkpoint, rows) in stored["parts"].items()}
 
