@@ -159,6 +159,16 @@ def defer_package(name: str) -> None:
     sys.modules.setdefault(name, package)
 
 
+def special_functions() -> Any:
+    """Return the module of scipy's compiled special functions, without the package around them.
+
+    The package wraps them for arrays of other libraries, and imports numpy's for Fortran on the way. Gain:
+    0.2 s in a process that asks for one.
+    """
+    defer_package("scipy.special")
+    return import_module("scipy.special._ufuncs")
+
+
 def _spec_of(name: str) -> ModuleSpec | None:
     """Return where a module comes from, without importing the package that it lies in."""
     parent, _, _ = name.rpartition(".")

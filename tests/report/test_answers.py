@@ -5,11 +5,13 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+import os
 from types import SimpleNamespace
 
 import pytest
 
-from whatif.report.answers import ANSWER, NOT_STORED, answer_of, stored_answers, write_row
+from whatif.errors import WhatIfError
+from whatif.report.answers import ANSWER, NOT_STORED, answer_of, stored_answers, write_answer, write_row
 from whatif.stats import VerdictKind
 
 
@@ -93,3 +95,20 @@ def test_a_report_without_a_row_is_listed(make, tmp_path) -> None:
 
 def test_no_report_is_no_answer(tmp_path) -> None:
     assert stored_answers(tmp_path / "none") == []
+
+
+def test_an_answer_is_written_whole_with_a_child_and_without_one(make, tmp_path, monkeypatch) -> None:
+    data = make.study()
+    beside = write_answer(data, tmp_path / "beside")
+    monkeypatch.delattr(os, "fork")
+    alone = write_answer(data, tmp_path / "alone")
+    assert [path.name for path in alone] == [path.name for path in beside]
+    assert alone[0].name == "report.html"
+    assert {path.name for path in alone} == {path.name for path in (tmp_path / "beside").iterdir()}
+    assert [path.read_bytes() for path in alone[:-1]] == [path.read_bytes() for path in beside[:-1]]
+
+
+def test_what_keeps_a_child_from_writing_is_raised(make, tmp_path) -> None:
+    (tmp_path / "trades.csv").mkdir()
+    with pytest.raises(WhatIfError, match="is a folder"):
+        write_answer(make.study(), tmp_path)

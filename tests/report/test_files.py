@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -43,6 +45,20 @@ def test_times_are_utc(make, tmp_path):
     written = write_files(data, tmp_path)
     assert str(pd.read_parquet(written["equity.parquet"])["ts"].dtype) == "datetime64[us, UTC]"
     assert pd.read_csv(written["equity.csv"])["ts"][0] == "2024-03-04 14:30:00+00:00"
+
+
+@pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])
+@pytest.mark.parametrize("step", [0.25, 60.0, 86_400.0])
+def test_times_in_csv_are_what_pandas_writes_of_them(make, tmp_path, unit, step):
+    data = make.study()
+    equity = data.series.equity.copy()
+    ts = pd.Timestamp("1969-12-31 00:00", tz="UTC") + pd.to_timedelta(step * np.arange(len(equity)), unit="s")
+    equity["ts"] = ts.as_unit(unit)
+    equity["naive"], equity["there"] = ts.tz_localize(None), ts.tz_convert("America/New_York")
+    equity["missing"] = equity["ts"].where(np.arange(len(equity)) > 0)
+    data = replace(data, series=replace(data.series, equity=equity))
+    written = write_files(data, tmp_path)
+    assert written["equity.csv"].read_text("utf-8") == equity.to_csv(index=False)
 
 
 def test_mappings_and_mixed_axes_can_be_stored(make, tmp_path):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from whatif.doors import door
 
 if TYPE_CHECKING:
-    from whatif.report.answers import NOT_STORED, Answer, answer_of, stored_answers, write_row
+    from whatif.report.answers import NOT_STORED, Answer, answer_of, stored_answers, write_answer
     from whatif.report.backtest_plots import BacktestPlots
     from whatif.report.bars_page import write_check, write_indicators, write_prices
     from whatif.report.chart import Chart
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from whatif.report.html import plotly_js, whole_page, write
     from whatif.report.judgement import Judgement
     from whatif.report.performance import TearSheet, tear_sheet
-    from whatif.report.pictures import curves_svg, write_pictures
+    from whatif.report.pictures import curves_svg
     from whatif.report.progress import Progress
     from whatif.report.sides import Side, print_sides, write_sides
     from whatif.report.speaking import console_of, print_result, stays
@@ -50,7 +50,7 @@ else:
     __getattr__, __dir__, __all__ = door(
         __name__,
         {
-            "answers": "NOT_STORED Answer answer_of stored_answers write_row",
+            "answers": "NOT_STORED Answer answer_of stored_answers write_answer",
             "backtest_plots": "BacktestPlots",
             "chart": "Chart",
             "bars_page": "write_check write_indicators write_prices",
@@ -64,7 +64,7 @@ else:
             "html": "plotly_js whole_page write",
             "judgement": "Judgement",
             "performance": "TearSheet tear_sheet",
-            "pictures": "curves_svg write_pictures",
+            "pictures": "curves_svg",
             "progress": "Progress",
             "sides": "Side print_sides write_sides",
             "speaking": "console_of print_result stays",

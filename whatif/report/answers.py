@@ -12,10 +12,14 @@ from whatif.paths import written_whole
 from whatif.report import words
 from whatif.report.data import ReportData
 from whatif.report.verdict_text import NOT_JUDGED, SHORT, short_word
+from whatif.runner import done_apart
 from whatif.stats import VerdictKind
 
 ANSWER = "answer.json"
 """File in a folder of a report that holds the answer in one row."""
+
+FILES_SECONDS = 600.0
+"""What a child may take to write the files beside a page, before this process writes them."""
 
 NOT_STORED = "not stored"
 """What stands for the verdict of a report that was written before answers were stored."""
@@ -83,6 +87,25 @@ def write_row(data: ReportData, folder: Path) -> Path:
     with written_whole(path) as part:
         part.write_text(json.dumps(row, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
     return path
+
+
+def write_answer(data: ReportData, folder: Path) -> tuple[Path, ...]:
+    """Write report and files into a folder, which is made; return what was written, the report first."""
+    # imported here: to list answers, nothing is drawn
+    from whatif.report.files import write_files
+    from whatif.report.html import write
+    from whatif.report.pictures import write_pictures
+
+    folder.mkdir(parents=True, exist_ok=True)
+    page = folder / "report.html"
+
+    def files() -> list[Path]:
+        drawn = write_pictures(data, folder)
+        return [*write_files(data, folder).values(), *drawn, write_row(data, folder)]
+
+    # by a child, for they take as long as the page
+    (beside,) = done_apart([files], lambda: write(data, page), FILES_SECONDS, 1)
+    return (page, *beside)
 
 
 def stored_answers(reports: Path) -> list[Answer]:

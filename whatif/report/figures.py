@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,6 +14,7 @@ from whatif.report import theme
 from whatif.report.columns import metric as metric_of
 from whatif.report.heatmap import heat_grid
 from whatif.report.timeline import Timeline, below_peak, change_points, thin_bars, thin_lines, to_us
+from whatif.startup import special_functions
 from whatif.typing import FloatArray, IntArray
 
 if TYPE_CHECKING:
@@ -110,19 +112,24 @@ def luck_band(money: FloatArray, at: IntArray, trials: float) -> tuple[FloatArra
         The 5 % and 95 % quantile at each row of a Brownian motion of the logarithm, without drift, that ends
         at the maximum of `trials` normal variables: a bridge to that end.
     """
-    from scipy.special import ndtr, ndtri
-
     some = money[np.unique(np.linspace(0, len(money) - 1, _STRETCHES + 1).astype(np.int64))]
     moves = np.diff(np.log(some[np.isfinite(some) & (some > 0)]))
     spread = float(moves.std() * np.sqrt(len(moves))) if len(moves) > 1 else 0.0
-    ends = ndtri(((np.arange(100) + 0.5) / 100.0) ** (1.0 / max(trials, 1.0)))
-    share = (at / at[-1])[:, None]
+    bounds = money[0] * np.exp(spread * _luck_quantiles(tuple(at.tolist()), max(trials, 1.0)))
+    return bounds[:, 0], bounds[:, 1]
+
+
+@lru_cache(maxsize=16)
+def _luck_quantiles(at: tuple[int, ...], trials: float) -> FloatArray:
+    """Return the quantiles of `luck_band` at k rows for a spread of 1, (k, 2), which nobody may change."""
+    special = special_functions()
+    ends = special.ndtri(((np.arange(100) + 0.5) / 100.0) ** (1.0 / trials))
+    share = (np.array(at) / at[-1])[:, None]
     grid = np.linspace(-5.0, 7.0, 481)
     width = np.maximum(np.sqrt(share * (1.0 - share)), 1e-3)
-    below = np.mean([ndtr((grid - share * end) / width) for end in ends], axis=0)
+    below = np.mean([special.ndtr((grid - share * end) / width) for end in ends], axis=0)
     found = np.array([np.interp((0.05, 0.95), one, grid) for one in below])
-    bounds = money[0] * np.exp(spread * np.where(share > 0, found, 0.0))
-    return bounds[:, 0], bounds[:, 1]
+    return np.asarray(np.where(share > 0, found, 0.0))
 
 
 def drawdown_figure(
@@ -407,9 +414,7 @@ def _floats(part: pd.DataFrame, column: str) -> FloatArray:
 
 def _when(part: pd.DataFrame, keep: IntArray | slice = slice(None)) -> list[str]:
     """Return times as plotly reads them: it takes a bare number for a year."""
-    times: list[str] = (
-        pd.to_datetime(part["ts"], utc=True).dt.strftime("%Y-%m-%d %H:%M").to_numpy()[keep].tolist()
-    )
+    times: list[str] = pd.to_datetime(part["ts"].iloc[keep], utc=True).dt.strftime("%Y-%m-%d %H:%M").tolist()
     return times
 
 

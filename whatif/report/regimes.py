@@ -113,8 +113,9 @@ def _rows(
     for by in told.columns:
         names = np.full(len(ts), UNKNOWN, dtype=object)
         names[there] = told[by].to_numpy()[np.searchsorted(told.index.to_numpy(), ts[there])]
-        for name in sorted(set(names), key=lambda one: (one == UNKNOWN, one)):
-            inside = names == name
+        codes, known = pd.factorize(names)
+        for name in sorted(known, key=lambda one: (one == UNKNOWN, one)):
+            inside = codes == known.tolist().index(name)
             mine = inside[entered] if len(ts) else np.zeros(0, dtype=np.bool_)
             yield (
                 *(window, by, name, int(inside.sum()), float(held[inside].mean())),

@@ -24,9 +24,6 @@ from whatif.report import (
     make_own_folder,
     study_html,
     study_line,
-    write_files,
-    write_pictures,
-    write_row,
 )
 from whatif.report import write as write_html
 from whatif.resolve import windows_said
@@ -276,14 +273,6 @@ def own_folder(location: LakeLocation, study: Study) -> tuple[Path, Path | None]
     """Return the folder of a study's report, and where that of another study of its name has gone, if so."""
     asked = digest(repr(study.model_dump(by_alias=True, exclude={"description"})))
     return make_own_folder(location.home / "reports", study.study, asked)
-
-
-def write_answer(data: ReportData, folder: Path) -> tuple[Path, ...]:
-    """Write report and files into a folder, which is made; return what was written, the report first."""
-    folder.mkdir(parents=True, exist_ok=True)
-    page = write_html(data, folder / "report.html")
-    drawn = write_pictures(data, folder)
-    return (page, *write_files(data, folder).values(), *drawn, write_row(data, folder))
 
 
 @dataclass(frozen=True, eq=False)

@@ -31,6 +31,7 @@ from whatif.report import (
     print_result,
     stays,
     waits_on,
+    write_answer,
 )
 from whatif.resolve import (
     ModelKey,
@@ -83,7 +84,7 @@ from whatif.runner import (
 from whatif.splits import Window
 from whatif.study import Study, load_study
 from whatif.tracking import Tracker, drop_ahead, log_beside, log_ranking, tracking_warning
-from whatif.workflow.answer import StudyResult, own_folder, report_data, write_answer
+from whatif.workflow.answer import StudyResult, own_folder, report_data
 from whatif.workflow.judge import judge_study, ready_to_judge
 from whatif.workflow.runners import RunnerQuestion, check_runner, choose_runner, runner_asked
 from whatif.workflow.track import Answered, log_study, ranked_of, tracked_study
