@@ -115,10 +115,10 @@ class TestBeside:
 AHEAD = """
 import os, sys
 from whatif.tracking import beside
-from whatif.tracking.beside import drop_ahead, logging_ahead
+from whatif.tracking.beside import beginning_ahead, drop_ahead
 
 beside.cores = lambda: {cores}
-with logging_ahead({wanted}):
+with beginning_ahead({wanted}, False):
     print(len(beside._ahead), "mlflow" in sys.modules, "pandas" in sys.modules)
     if {drop}:
         drop_ahead()

@@ -145,13 +145,15 @@ def run(
     verbose: Verbose = False,
 ) -> None:
     """Backtest every configuration, rank them, and open the test window for the best one."""
-    from whatif.tracking import logging_ahead, logs_without_mlflow
-    from whatif.workflow import RunOptions
+    from whatif.tracking import beginning_ahead, logs_without_mlflow
 
-    asked = runner.strip() or "auto"
+    asked, location = runner.strip() or "auto", LakeLocation.from_environment()
+    local = asked != "spark" and location.local
     # as soon as what both need is imported: the process beside this one imports MLflow while bars are read
-    beside = track and asked != "spark" and not logs_without_mlflow(LakeLocation.from_environment())
-    with logging_ahead(beside):
+    beside = track and asked != "spark" and not logs_without_mlflow(location)
+    with beginning_ahead(beside, local):
+        from whatif.workflow import RunOptions
+
         options = RunOptions(
             latest=latest, track=track, verbose=verbose, time_limit=time_limit, retry_failed=retry_failed,
             runner=asked,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from whatif.indicators import Stored, with_needs
 from whatif.pins import read_bars
 from whatif.resolve.check import is_shared, kinds_of
 from whatif.resolve.resolved import Resolved
-from whatif.runner import OverLimitError, Signals, can_run_apart, rows_apart, time_limit
+from whatif.runner import OverLimitError, Signals, can_run_apart, done_ahead, rows_apart, time_limit
 from whatif.search import Configuration
 from whatif.splits import Window
 from whatif.strategies import StrategySpec
@@ -54,9 +55,11 @@ def try_strategy(resolved: Resolved) -> None:
     configurations = list(resolved.grid.configurations)
     if not isinstance(spec, StrategySpec) or not configurations:
         return
-    # known to compile, it may not be in this process yet, whose children would each do it
-    kinds = kinds_of(resolved.grid, resolved.study.members is not None)
-    make_ready(get_engine(checked.engine), spec, is_shared(resolved.study), kinds)
+    # known to compile, it may not be in the process yet whose children would each do it
+    kinds = list(kinds_of(resolved.grid, resolved.study.members is not None))
+    ready = partial(make_ready, get_engine(checked.engine), spec, is_shared(resolved.study), kinds)
+    if not done_ahead(ready):
+        ready()
     chosen = [configurations[k] for k in outermost([dict(c.params) for c in configurations])[:MAX_TRIED]]
     window = resolved.timeline.backtested[0]
     for timeframe in dict.fromkeys(configuration.timeframe for configuration in chosen):
@@ -167,17 +170,7 @@ def _compare(task: BacktestTask, engine: str) -> None:
 
 def _ended(tasks: Sequence[BacktestTask], engine: str, seconds: float) -> bool:
     """Whether a trial came to its end in time."""
-
-    def make(_: int, signals: Signals) -> Iterator[dict[str, Any]]:
-        signals.began()
-        ended = True
-        try:
-            with time_limit(seconds, signals.busy):
-                try_step(tasks, engine)
-        except OverLimitError:
-            ended = False
-        yield {"ended": ended}
-
+    make = partial(_trial, tasks, engine, seconds)
     try:
         (row,) = rows_apart(1, make, lambda *_: {"ended": False}, seconds)
     except RunError as error:
@@ -186,6 +179,20 @@ def _ended(tasks: Sequence[BacktestTask], engine: str, seconds: float) -> bool:
             f"than there is: {error}"
         ) from error
     return bool(row["ended"])
+
+
+def _trial(
+    tasks: Sequence[BacktestTask], engine: str, seconds: float, _: int, signals: Signals
+) -> Iterator[dict[str, Any]]:
+    """Try a step in a process of its own, and yield whether that came to its end in time."""
+    signals.began()
+    ended = True
+    try:
+        with time_limit(seconds, signals.busy):
+            try_step(tasks, engine)
+    except OverLimitError:
+        ended = False
+    yield {"ended": ended}
 
 
 def _of_few_bars(task: BacktestTask) -> BacktestTask:

@@ -255,7 +255,8 @@ class _Work:
         self._left, self._said = list(share), bytearray()
         self._seconds = seconds
         self._until = time.monotonic() + seconds
-        self.pid, self.pipe = _forked(partial(_say_answers, list(share.values())))
+        self._process = _begun(partial(_say_answers, list(share.values())))
+        self.pid, self.pipe = self._process.pid, self._process.pipe
         self._cancelled = False
         self.has_ended = False
         _WORKING.add(self)
@@ -294,7 +295,7 @@ class _Work:
 
     def kill(self) -> None:
         """Kill the child, which then has no answer."""
-        _kill(self.pid)
+        self._process.kill()
 
     def end(self) -> None:
         """Kill the child, and take it from the system's table."""
@@ -303,7 +304,7 @@ class _Work:
 
     def _waited(self) -> int:
         os.close(self.pipe)
-        _, status = os.waitpid(self.pid, 0)
+        status = self._process.wait()
         _WORKING.discard(self)
         return status
 
@@ -328,8 +329,8 @@ class _Child:
     def __init__(self, make: Callable[[int, Signals], Iterable[dict[str, Any]]], first: int) -> None:
         self.killed_after: float | None = None
         self.how = ""
-        self._pid, reading = _forked(partial(_say_rows, make, first))
-        self._pipe = os.fdopen(reading, "rb", buffering=0)
+        self._process = _begun(partial(_say_rows, make, first))
+        self._pipe = os.fdopen(self._process.pipe, "rb", buffering=0)
 
     def rows(self, seconds: float) -> Iterator[dict[str, Any]]:
         """Yield rows until there are no more, or one takes longer than it may."""
@@ -356,9 +357,8 @@ class _Child:
     def end(self) -> None:
         """Kill the process, if it still runs, and note how it ended."""
         self._pipe.close()
-        _kill(self._pid)
-        _, status = os.waitpid(self._pid, 0)
-        code = os.waitstatus_to_exitcode(status)
+        self._process.kill()
+        code = os.waitstatus_to_exitcode(self._process.wait())
         self.how = f"signal {-code}" if code < 0 else f"exit code {code}"
 
 
@@ -371,12 +371,61 @@ def _say_rows(make: Callable[[int, Signals], Iterable[dict[str, Any]]], first: i
         _write(pipe, _FAILED, _pickled(error))
 
 
-def _forked(do: Callable[[int], None]) -> tuple[int, int]:
-    """Start a child that does something and says of it into a pipe; return its number, and where to read.
+@dataclass(frozen=True)
+class Process:
+    """A process that does one thing and says of it into a pipe.
 
-    In the child this never returns, so that nothing of the parent's is done twice.
+    Attributes
+    ----------
+    pid : int
+        Its number, which no other process has before it was waited for.
+    pipe : int
+        Where what it says is read; whoever has the process closes it.
+    waited : callable
+        Waits until the process of a number has ended, and returns its wait status.
     """
+
+    pid: int
+    pipe: int
+    waited: Callable[[int], int] = lambda pid: os.waitpid(pid, 0)[1]
+
+    def kill(self) -> None:
+        """Kill it, if it still runs."""
+        with suppress(ProcessLookupError):
+            os.kill(self.pid, signal.SIGKILL)
+
+    def wait(self) -> int:
+        """Wait until it has ended, and return its wait status; it cannot be killed any more."""
+        return self.waited(self.pid)
+
+
+Job = Callable[[int], None]
+"""What a process does, given the pipe that it says something of it into."""
+
+_forker: Callable[[Job], Process | None] | None = None
+
+
+def use_forker(forker: Callable[[Job], Process | None] | None) -> None:
+    """Let something else fork what this process would, where it can; None for nothing else."""
+    global _forker
+    _forker = forker
+
+
+def forked(do: Job) -> Process:
+    """Start a child that does something, and return it."""
     reading, writing = os.pipe()
+    try:
+        return Process(fork_into(do, writing, reading), reading)
+    finally:
+        os.close(writing)
+
+
+def fork_into(do: Job, pipe: int, other: int) -> int:
+    """Start a child that does something and says of it into a pipe; return its number.
+
+    In the child this never returns, so that nothing of the parent's is done twice. It has no use for the
+    `other` file.
+    """
     sys.stdout.flush()
     sys.stderr.flush()
     parent = os.getpid()
@@ -384,19 +433,18 @@ def _forked(do: Callable[[int], None]) -> tuple[int, int]:
     if not pid:
         code = 1
         try:
-            os.close(reading)
+            use_forker(None)
+            os.close(other)
             _die_with(parent)
-            do(writing)
+            do(pipe)
             code = 0
         finally:
             os._exit(code)
-    os.close(writing)
-    return pid, reading
+    return pid
 
 
-def _kill(pid: int) -> None:
-    with suppress(ProcessLookupError):
-        os.kill(pid, signal.SIGKILL)
+def _begun(do: Job) -> Process:
+    return (None if _forker is None else _forker(do)) or forked(do)
 
 
 def _die_with(parent: int) -> None:

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     from whatif.pins import LakeLocation
     from whatif.results import FoldAnswer, ResolvedStudy
+    from whatif.search import Configuration
 
 _PACKAGE = Path(__file__).parents[1]
 
@@ -159,7 +160,10 @@ def certify(
     if get_engine(plan.engine).is_reference or not claims:
         meanwhile()
         return ""
-    tasks = [partial(_compared, plan, resolved, claim) for claim in claims]
+    tasks = [
+        partial(_compared, plan, resolved.configuration(claim.config_id), claim, resolved.pooled)
+        for claim in claims
+    ]
     seconds = CHILD_SECONDS + SECONDS_A_BAR * sum(resolved.window_bars.values())
     fills = sum(done_apart(tasks, meanwhile, seconds, _children(len(claims))))
     windows = list(dict.fromkeys(claim.window for claim in claims))
@@ -187,15 +191,14 @@ def _claims(resolved: ResolvedStudy, answer: FoldAnswer) -> Iterator[_Claim]:
             yield from (_Claim(chosen.config_id, window.name, group, told) for group in groups)
 
 
-def _compared(plan: Plan, resolved: ResolvedStudy, claim: _Claim) -> int:
+def _compared(plan: Plan, configuration: Configuration, claim: _Claim, pooled: bool) -> int:
     """Compare both brokers on one account in one window; return how many fills there were."""
-    configuration = resolved.configuration(claim.config_id)
     task = task_of(plan, WorkItem(claim.group, claim.window, (configuration,)), configuration)
     run = get_engine(plan.engine).checked_run(task, array_store(plan))
     found = differences(run, REFERENCE.checked_run(task, array_store(plan)))
     stored = claim.figures.get("pnl_net")
     final = float(run.equity[-1]) - configuration.execution.cash
-    if not resolved.pooled and stored != final:
+    if not pooled and stored != final:
         found.append(f"pnl_net: {stored!r} (stored), {final!r} (run again)")
     if found:
         raise RunError(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from whatif.doors import door
 
 if TYPE_CHECKING:
-    from whatif.tracking.beside import drop_ahead, log_beside, logging_ahead
+    from whatif.tracking.beside import beginning_ahead, drop_ahead, log_beside
     from whatif.tracking.child_runs import count_of_children, log_configurations, log_model
     from whatif.tracking.registry import (
         fetched,
@@ -37,7 +37,7 @@ else:
     __getattr__, __dir__, __all__ = door(
         __name__,
         {
-            "beside": "drop_ahead log_beside logging_ahead",
+            "beside": "beginning_ahead drop_ahead log_beside",
             "child_runs": "count_of_children log_configurations log_model",
             "registry": "fetched find_registered flavour_of register restored with_registered",
             "run": (

@@ -15,7 +15,7 @@ from importlib import import_module
 from typing import IO, TypeVar
 
 from whatif.pins import LakeLocation
-from whatif.runner import Begun, can_run_apart, cores
+from whatif.runner import Begun, can_run_apart, cores, forking_ahead
 from whatif.tracking.run import logs_without_mlflow
 from whatif.tracking.tracker import Job, Tracker
 
@@ -73,16 +73,23 @@ class LoggingProcess:
 
 
 @contextmanager
-def logging_ahead(wanted: bool = True) -> Iterator[None]:
-    """Begin the process that logs, and keep it for `log_beside` as long as the block goes on.
+def beginning_ahead(logs: bool, forks: bool) -> Iterator[None]:
+    """Begin the process that logs, or the one that forks those that run backtests.
 
-    None is begun where processes cannot be forked, where this process has MLflow already, or where there is
-    no core for it.
+    The first is kept for `log_beside` as long as the block goes on. None is begun where processes cannot be
+    forked, where this process has MLflow already, or where there is no core for it. One that logs imports for
+    seconds, which leaves no core for the other.
+
+    Parameters
+    ----------
+    logs, forks : bool
+        Whether one is wanted that logs, or one that forks, see `whatif.runner.forking_ahead`.
     """
-    if wanted and can_run_apart() and cores() > 1 and "mlflow" not in sys.modules:
+    if logs and can_run_apart() and cores() > 1 and "mlflow" not in sys.modules:
         _ahead.append(LoggingProcess())
     try:
-        yield
+        with forking_ahead(forks and not _ahead):
+            yield
     finally:
         drop_ahead()
 

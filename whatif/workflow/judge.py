@@ -34,7 +34,7 @@ from whatif.results import (
 from whatif.runner import Plan, expecting, market_returns
 from whatif.search import at_home, rankable
 from whatif.splits import Window
-from whatif.startup import imported_meanwhile
+from whatif.startup import defer_package, imported_meanwhile
 from whatif.stats import (
     Evidence,
     RankCorrelation,
@@ -49,6 +49,9 @@ from whatif.stats import (
     usable_objective,
 )
 from whatif.typing import FloatArray, IntArray
+
+# arch has a sampler in C, and imports this one with numba, which a run that judges needs for nothing else
+defer_package("arch.bootstrap._samplers_python")
 
 MAX_TRIED = 10_000
 MIN_TRIED = 100

@@ -76,6 +76,7 @@ from whatif.runner import (
     answer_key,
     can_run_apart,
     certify,
+    done_ahead,
     provenance,
     run_waves,
     total_cost,
@@ -205,6 +206,7 @@ def run(
         # everything that can be refused is, before the lake is locked and Spark starts
         if where.local and where.home.is_dir():
             keep_in(where.home)
+            done_ahead(partial(keep_in, where.home))
         checked = check_study(asked, location=where)
         check_bars(where)
         with writer_lock(where, f"run study {asked.study}"):
