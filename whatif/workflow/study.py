@@ -102,6 +102,8 @@ from whatif.workflow.train import (
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
+    _Swept = tuple[list[Pending], int]
+
 
 @dataclass(frozen=True)
 class RunOptions:
@@ -212,15 +214,17 @@ def run(
         with writer_lock(where, f"run study {asked.study}"):
             session = lazy_session(where, spark, waits_on(console))
             writing = None if chosen_options.only_stored else session
-            trial = None if writing is None else partial(_try_new, where, chosen_options)
+            found: list[_Swept] = []
+            trial = None if writing is None else partial(_try_new, where, chosen_options, found)
             resolved = resolve_study(checked, where, writing, chosen_options.latest, trial)
-            return _Run(session, where, resolved, chosen_options, spark is not None).answer()
+            return _Run(session, where, resolved, chosen_options, spark is not None).answer(*found)
 
 
-def _try_new(location: LakeLocation, options: RunOptions, resolved: Resolved) -> None:
-    """Try the study's step, unless all of its backtests are stored: then it was tried before them."""
-    in_rounds = resolved.study.search.in_rounds
-    if in_rounds or sweep_of(ResultStore(location, resolved), options.again)[0]:
+def _try_new(location: LakeLocation, options: RunOptions, found: list[_Swept], resolved: Resolved) -> None:
+    """Try the step, unless all is stored and it was tried before that; put into `found` what is pending."""
+    if not resolved.study.search.in_rounds:
+        found.append(sweep_of(ResultStore(location, resolved), options.again))
+    if not found or found[0][0]:
         try_strategy(resolved)
 
 
@@ -247,8 +251,8 @@ class _Run:
         self._runner: Runner | None = None
         self._held: Held | None = None
 
-    def answer(self) -> StudyResult:
-        """Run everything that is missing and return the answer."""
+    def answer(self, known: _Swept | None = None) -> StudyResult:
+        """Run everything that is missing, where that is `known` already, and return the answer."""
         self._say(self._headline())
         for line in (*self.resolved.notes, *windows_said(self.resolved)):
             self._say(f"  {line}")
@@ -261,7 +265,7 @@ class _Run:
         if self.options.track and tracking_warning(self.location):
             self._say(tracking_warning(self.location))
         in_rounds = self.resolved.study.search.in_rounds
-        pending, resumed = ([], 0) if in_rounds else sweep_of(self.store, self.options.again)
+        pending, resumed = known or (([], 0) if in_rounds else sweep_of(self.store, self.options.again))
         if self.options.only_stored:
             missing = replayed(self.resolved, self.location)[1] if in_rounds else _count(pending)
             if missing:
