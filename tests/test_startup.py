@@ -184,3 +184,29 @@ def test_no_thread_waits_for_the_finder_that_stands_in_for_distutils(tmp_path: P
     asked = [sys.executable, "-W", "ignore", "-c", TWO_THREADS, str(tmp_path)]
     done = subprocess.run(asked, capture_output=True, text=True, timeout=60, check=False)
     assert (done.stdout, done.stderr) == ("both are through\n", "")
+
+
+ASKED = """
+import sys
+from whatif.startup import import_pyiceberg, special_functions
+
+special = special_functions()
+before = [name in sys.modules for name in ("numpy.f2py", "scipy.special._orthogonal")]
+import scipy.special
+for name in ("ndtr", "stdtrit"):
+    before.append(getattr(special, name) is getattr(scipy.special, name))
+print(before)
+import_pyiceberg()
+print([name in sys.modules for name in ("pyparsing", "strictyaml.parser")])
+from pyiceberg.table import _parse_row_filter
+print(_parse_row_filter("n > 3"))
+"""
+
+
+def test_packages_are_left_out_until_something_of_them_is_needed() -> None:
+    done = subprocess.run([sys.executable, "-c", ASKED], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == [
+        "[False, False, True, True]",
+        "[False, False]",
+        "GreaterThan(term=Reference(name='n'), literal=LongLiteral(3))",
+    ]

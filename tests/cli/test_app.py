@@ -17,7 +17,7 @@ from py4j.protocol import Py4JError
 from pyiceberg.exceptions import NoSuchTableError
 
 from whatif.cli import main
-from whatif.cli.app import _in_words
+from whatif.cli.app import _asked, _in_words, app
 from whatif.cli.listing import cell_text
 from whatif.errors import StudyError
 
@@ -158,3 +158,26 @@ def test_a_reader_that_has_gone_is_no_error(tmp_path: Path) -> None:
         process.stdout.close()
         said = process.stderr.read().decode()
     assert (process.returncode, said) == (141, "")
+
+
+@pytest.mark.parametrize(
+    ("given", "ready"),
+    [
+        (["run", "study.yaml"], ["run"]),
+        (["--home", "bars", "leaderboard", "--help"], ["leaderboard"]),
+        (["--home=there", "bars"], ["bars"]),
+        (["--home"], None),
+        (["--help"], None),
+        (["lederboard"], None),
+        ([], None),
+    ],
+)
+def test_the_command_that_is_asked_for_is_made_ready_alone(given: list[str], ready: list[str] | None) -> None:
+    every = {info.name for info in app.registered_commands}
+    assert {info.name for info in _asked(given).registered_commands} == (every if ready is None else {*ready})
+    assert len(app.registered_commands) == len(every) > 30
+
+
+def test_a_shell_is_told_of_all_commands(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("_WHATIF_COMPLETE", "complete_bash")
+    assert _asked(["run"]) is app

@@ -218,7 +218,8 @@ def _serve(asking: socket.socket) -> None:
 def _done(kind: int, sent: bytes, pipes: Sequence[int], asking: socket.socket) -> int:
     """Do one thing in the child, and return what it replies."""
     if kind == _WAIT:
-        return os.waitpid(*_REPLY.unpack(sent), 0)[1]
+        (pid,) = _REPLY.unpack(sent)
+        return os.waitpid(pid, 0)[1]
     try:
         work = _Unpickler(io.BytesIO(sent)).load()
         if kind == _FORK:

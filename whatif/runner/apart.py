@@ -112,7 +112,7 @@ def rows_apart(
 
 
 def answers_apart(
-    shares: Sequence[Mapping[int, Callable[[], bytes]]], meanwhile: Callable[[], None], seconds: float
+    shares: Sequence[Mapping[int, Callable[[], bytes]]], meanwhile: Callable[[], object], seconds: float
 ) -> Iterator[tuple[int, bytes | None]]:
     """Yield the answers of tasks, made by as many child processes as there are shares, as they come.
 
@@ -162,7 +162,7 @@ def answers_apart(
 
 
 def done_apart(
-    tasks: Sequence[Callable[[], T]], meanwhile: Callable[[], None], seconds: float, processes: int
+    tasks: Sequence[Callable[[], T]], meanwhile: Callable[[], object], seconds: float, processes: int
 ) -> list[T]:
     """Return what tasks give, done by child processes while this one does something else.
 
