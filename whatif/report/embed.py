@@ -72,7 +72,10 @@ def board_payload(data: ReportData) -> dict[str, Any]:
 
 def figures_payload(data: ReportData) -> dict[str, Any]:
     """Return equity, drawdown and price figures of each symbol with the times of their points."""
-    shown = [symbol for symbol in data.series.symbols if _has_series(data, symbol)][:MAX_SYMBOLS]
+    drawn = {
+        symbol for frame in (data.series.equity, data.series.bars) for symbol in frame["symbol"].unique()
+    }
+    shown = [symbol for symbol in data.series.symbols if symbol in drawn][:MAX_SYMBOLS]
     points = int(np.clip(_POINTS / max(1, 2 * len(shown)), 300, 4000))
     return {symbol: _symbol(data, symbol, points) for symbol in shown}
 
@@ -206,10 +209,6 @@ def _floats(column: pd.Series) -> FloatArray:
 
 def _pack(array: np.ndarray[Any, Any]) -> str:
     return base64.b64encode(array.astype(array.dtype.newbyteorder("<")).tobytes()).decode("ascii")
-
-
-def _has_series(data: ReportData, symbol: str) -> bool:
-    return any((frame["symbol"] == symbol).any() for frame in (data.series.equity, data.series.bars))
 
 
 def _symbol(data: ReportData, symbol: str, points: int) -> dict[str, Any]:
