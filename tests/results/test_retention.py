@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
+import pandas as pd
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from whatif.results.retention import returns_to_keep
+from whatif.results.retention import after_ranking, by_series, returns_to_keep
+from whatif.results.work import NOTHING, Keep, Pending
 
 NAMES = [f"{k:016x}" for k in range(10_001)]
 
@@ -66,3 +71,60 @@ def test_the_rule_holds_for_any_ranking(ranked, best, sampled) -> None:
     assert len(kept) == min(len(distinct), best + sampled)
     assert kept.issuperset(distinct[:best])
     assert kept.issubset(distinct)
+
+
+def _universe(symbols: int, bars: int, pooled: bool = False, **keep: object) -> tuple[SimpleNamespace, ...]:
+    """A study on so many symbols of so many bars on validate and 10 on test, whose choice is "b" on S03."""
+    names = [f"S{k:02d}" for k in range(symbols)]
+    validate, test = SimpleNamespace(name="validate"), SimpleNamespace(name="test")
+    resolved = SimpleNamespace(
+        portfolios=tuple((name,) for name in names),
+        pooled=pooled,
+        window_bars={(name, "validate"): bars for name in names} | {(name, "test"): 10 for name in names},
+        study=SimpleNamespace(keep=SimpleNamespace(**({"trades": "best", "equity": "best"} | keep))),
+    )
+    rows = [("b", "S03"), ("a", "S01"), ("a", "S05"), ("b", "S00")]
+    board = pd.DataFrame(rows, columns=["config_id", "symbol"]).assign(status=["ok", "ok", "error", "ok"])
+    chosen = SimpleNamespace(config_id="b", symbol="S03")
+    fold = SimpleNamespace(validate=(validate,), test=test)
+    return resolved, SimpleNamespace(fold=fold, board=board, chosen=chosen)
+
+
+@pytest.mark.parametrize(
+    ("symbols", "bars", "kept"),
+    [
+        (20, 99_990, 20),  # 20 * (99,990 + 10) = 2,000,000
+        (20, 99_991, 8),  # 20 more, too many: those that the report draws
+        (8, 900_000, 8),  # it draws no more than eight in any case
+        (20, 600_000, 3),  # and of long ones fewer: 4 * 600,010 > 2,000,000
+    ],
+)
+def test_series_are_kept_of_all_symbols_or_of_those_that_are_drawn(symbols, bars, kept) -> None:
+    found = after_ranking(*_universe(symbols, bars))
+    others = [name for name in (f"S{k:02d}" for k in range(symbols)) if name != "S03"]
+    assert found.trades == found.equity == {"b/S03", *(f"b/{name}" for name in others[: kept - 1])}
+
+
+def test_rows_of_the_ranking_that_are_asked_for_are_kept_whatever_is_drawn() -> None:
+    found = after_ranking(*_universe(20, 600_000, trades=3, equity="all"))
+    drawn = {"b/S03", "b/S00", "b/S01"}
+    assert found.trades == drawn | {"a/S01"}  # the third has failed, and is no row
+    assert found.equity == drawn | {"a/S01"}
+    pooled = after_ranking(*_universe(20, 600_000, pooled=True, trades=1))
+    assert pooled.trades == {f"b/S{k:02d}" for k in range(20)}
+    assert pooled.equity == drawn
+
+
+def test_nothing_is_kept_where_nothing_was_chosen() -> None:
+    resolved, answer = _universe(20, 10)
+    assert after_ranking(resolved, SimpleNamespace(**(vars(answer) | {"chosen": None}))) == NOTHING
+
+
+def test_backtests_without_series_are_run_apart_from_those_with() -> None:
+    b = SimpleNamespace(config_id="b")
+    pending = [Pending((f"S0{k}",), "test", (b,)) for k in range(3)]
+    keep = Keep(frozenset({"b/S01"}), frozenset({"b/S01"}))
+    assert by_series(pending, keep) == [([pending[1]], keep), ([pending[0], pending[2]], NOTHING)]
+    assert by_series(pending, Keep(None, frozenset())) == [(pending, Keep(None, frozenset()))]
+    assert by_series(pending[1:2], keep) == [(pending[1:2], keep)]
+    assert by_series(pending, NOTHING) == [(pending, NOTHING)]

@@ -23,12 +23,17 @@ if TYPE_CHECKING:
     from whatif.results.panels import Key, returns_panel
     from whatif.results.pending import Again, drop_failed, keeps_all_returns, pending_on, sweep_of
     from whatif.results.retention import (
+        MAX_SYMBOLS_DRAWN,
         after_ranking,
+        by_series,
+        drawn,
         drop_returns,
         not_stored,
         returns_to_keep,
+        shown_windows,
         union,
         while_sweeping,
+        within_bound,
     )
     from whatif.results.selection import RankedOn, StudySelection, TestResult, select
     from whatif.results.stitch import Stitched, fold_table, stitched
@@ -45,7 +50,8 @@ else:
             "others": "Grid other_returns",
             "panels": "Key returns_panel",
             "pending": "Again drop_failed keeps_all_returns pending_on sweep_of",
-            "retention": "after_ranking drop_returns not_stored returns_to_keep union while_sweeping",
+            "retention": "MAX_SYMBOLS_DRAWN after_ranking by_series drawn drop_returns not_stored "
+            "returns_to_keep shown_windows union while_sweeping within_bound",
             "selection": "RankedOn StudySelection TestResult select",
             "stitch": "Stitched fold_table stitched",
             "stopped": "stopped_for_memory stopped_for_time stopped_with_process",

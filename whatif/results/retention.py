@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import TYPE_CHECKING
-
-import pandas as pd
 
 from whatif.lake import EQUITY, RESULTS, RETURNS, TRADES
 from whatif.results.pending import ALL_UP_TO, keeps_all_returns, work_of
@@ -18,8 +16,17 @@ from whatif.study import Study
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
+    from whatif.results.board import FoldAnswer
+
 BEST = 2_000
 SAMPLED = 8_000
+
+MAX_SYMBOLS_DRAWN = 8
+"""Symbols whose bars and equity the report draws, the chosen one first."""
+
+MAX_BARS_DRAWN = 2_000_000
+"""Bars of all of them above which fewer are drawn, so that the driver holds no market; the chosen one is. Of
+more bars than these on all symbols, the choice's series are stored of those alone that are drawn."""
 
 
 def while_sweeping(study: Study) -> Keep:
@@ -30,23 +37,69 @@ def while_sweeping(study: Study) -> Keep:
     )
 
 
-def after_ranking(resolved: ResolvedStudy, board: pd.DataFrame, chosen: str) -> Keep:
-    """Return whose series are stored once the ranking is known.
+def after_ranking(resolved: ResolvedStudy, answer: FoldAnswer) -> Keep:
+    """Return whose series are stored once the ranking of a fold is known; nobody's if nothing was chosen.
 
-    Those of the chosen configuration on all symbols; and as `keep` says, of the N best rows
-    of the ranking or of all.
+    Those of the chosen configuration, on all symbols, or of a universe of more bars than `MAX_BARS_DRAWN`
+    on those that the report draws; and as `keep` says, of the N best rows of the ranking or of all.
     """
-    groups = ["+".join(group) for group in resolved.portfolios]
+    if answer.chosen is None:
+        return NOTHING
+    groups = resolved.portfolios
+    board, chosen = answer.board, answer.chosen
     good = board[board["status"] == "ok"]
     rows = zip(good["config_id"].astype(str), good["symbol"].astype(str), strict=True)
-    names = [[f"{c}/{g}" for g in groups] if resolved.pooled else [f"{c}/{s}"] for c, s in rows]
-    own = frozenset(f"{chosen}/{group}" for group in groups)
+    names = [[f"{c}/{'+'.join(g)}" for g in groups] if resolved.pooled else [f"{c}/{s}"] for c, s in rows]
+    windows = shown_windows(answer.fold).values()
+    whole = len(groups) <= MAX_SYMBOLS_DRAWN or _bars(resolved, groups, windows) <= MAX_BARS_DRAWN
+    mine = groups if whole else drawn(resolved, chosen.symbol, windows)
+    own = frozenset(f"{chosen.config_id}/{'+'.join(group)}" for group in mine)
 
     def of(rule: str | int) -> frozenset[str]:
         taken = names if rule == "all" else names[:rule] if isinstance(rule, int) else []
         return own | frozenset(name for row in taken for name in row)
 
     return Keep(of(resolved.study.keep.trades), of(resolved.study.keep.equity))
+
+
+def shown_windows(fold: Fold) -> dict[str, Window]:
+    """Return the windows that a report shows of a fold, by the names that it has for them."""
+    validate = {"validate": fold.validate[0]} if len(fold.validate) == 1 else {}
+    return validate | ({} if fold.test is None else {"test": fold.test})
+
+
+def drawn(resolved: ResolvedStudy, symbol: str, windows: Collection[Window]) -> list[tuple[str, ...]]:
+    """Return the groups of symbols that a report draws, that of `symbol` first."""
+    groups = sorted(resolved.portfolios, key=lambda group: "+".join(group) != symbol)
+    return within_bound(groups[:MAX_SYMBOLS_DRAWN], resolved, windows)
+
+
+def within_bound(
+    groups: Sequence[tuple[str, ...]], resolved: ResolvedStudy, windows: Collection[Window]
+) -> list[tuple[str, ...]]:
+    """Return the first groups whose equity has no more rows than may be drawn; one at least."""
+    found: list[tuple[str, ...]] = []
+    for group in groups:
+        if found and _bars(resolved, [*found, group], windows) > MAX_BARS_DRAWN:
+            break
+        found.append(group)
+    return found
+
+
+def _bars(resolved: ResolvedStudy, groups: Sequence[tuple[str, ...]], windows: Collection[Window]) -> int:
+    return sum(resolved.window_bars[group[0], window.name] for group in groups for window in windows)
+
+
+def by_series(pending: Sequence[Pending], keep: Keep) -> list[tuple[list[Pending], Keep]]:
+    """Return pending backtests in two parts: some of whose series are stored, and the others, if any."""
+    if keep.trades is None or keep.equity is None:
+        return [(list(pending), keep)]
+    named = keep.trades | keep.equity
+    parts: tuple[list[Pending], list[Pending]] = [], []
+    for part in pending:
+        group = "+".join(part.symbols)
+        parts[not any(f"{one.config_id}/{group}" in named for one in part.configurations)].append(part)
+    return [(some, how) for some, how in zip(parts, (keep, NOTHING), strict=True) if some]
 
 
 def union(keeps: Iterable[Keep]) -> Keep:

@@ -27,16 +27,22 @@ from whatif.report import (
 )
 from whatif.report import write as write_html
 from whatif.resolve import windows_said
-from whatif.results import Chosen, FoldAnswer, ResolvedStudy, ResultStore, Stitched, fold_table, paths_of
+from whatif.results import (
+    MAX_SYMBOLS_DRAWN,
+    Chosen,
+    FoldAnswer,
+    ResolvedStudy,
+    ResultStore,
+    Stitched,
+    drawn,
+    fold_table,
+    paths_of,
+    shown_windows,
+    within_bound,
+)
 from whatif.runner import Plan, load_bars, unadjusted
 from whatif.splits import Fold, Window
 from whatif.study import Study, digest
-
-MAX_SYMBOLS_DRAWN = 8
-"""Symbols whose bars and equity the report draws, the chosen one first."""
-
-MAX_BARS_DRAWN = 2_000_000
-"""Bars of all of them above which fewer are drawn, so that the driver holds no market; the chosen one is."""
 
 
 def comparison(store: ResultStore, chosen: Chosen, windows: Mapping[str, Window]) -> pd.DataFrame:
@@ -120,7 +126,7 @@ def _chosen_series(store: ResultStore, plan: Plan, last: FoldAnswer, series: boo
     named, compared = _named(store.resolved, chosen), _compared(store, last, shown)
     if not series:
         return ChosenSeries(named, compared)
-    groups = _drawn(store.resolved, chosen, shown)
+    groups = drawn(store.resolved, chosen.symbol, shown.values())
     trades = _series(store, chosen, groups, shown, "trades")
     bars, finer = _bars(store.resolved, plan, chosen, groups, shown, trades["closed_at"])
     return ChosenSeries(
@@ -139,12 +145,6 @@ def _joined_folds(
     if whole is None:
         return JoinedFolds()
     return JoinedFolds(fold_table(resolved, answers), whole.figures, whole.series)
-
-
-def shown_windows(fold: Fold) -> dict[str, Window]:
-    """Return the windows that a report shows of a fold, by the names that it has for them."""
-    validate = {"validate": fold.validate[0]} if len(fold.validate) == 1 else {}
-    return validate | ({} if fold.test is None else {"test": fold.test})
 
 
 def _windows(fold: Fold) -> dict[str, Window]:
@@ -199,25 +199,6 @@ def _named(resolved: ResolvedStudy, chosen: Chosen) -> dict[str, Any]:
     return {"config_id": chosen.config_id, **symbol, **chosen.params, **chosen.axes}
 
 
-def _drawn(resolved: ResolvedStudy, chosen: Chosen, windows: Mapping[str, Window]) -> list[tuple[str, ...]]:
-    groups = sorted(resolved.portfolios, key=lambda group: "+".join(group) != chosen.symbol)
-    return _within_bound(groups[:MAX_SYMBOLS_DRAWN], resolved, windows)
-
-
-def _within_bound(
-    groups: Sequence[tuple[str, ...]], resolved: ResolvedStudy, windows: Mapping[str, Window]
-) -> list[tuple[str, ...]]:
-    """Return the first groups whose equity has no more rows than may be drawn; one at least."""
-    found: list[tuple[str, ...]] = []
-    bars = 0
-    for group in groups:
-        bars += sum(resolved.window_bars[group[0], window.name] for window in windows.values())
-        if found and bars > MAX_BARS_DRAWN:
-            break
-        found.append(group)
-    return found
-
-
 def _series(
     store: ResultStore,
     chosen: Chosen,
@@ -252,7 +233,7 @@ def _bars(
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return the bars that are drawn, and of the finer ones inside them those on which trades were closed."""
     configuration = resolved.configuration(chosen.config_id)
-    alone = _within_bound([(symbol,) for group in groups for symbol in group], resolved, windows)
+    alone = within_bound([(symbol,) for group in groups for symbol in group], resolved, windows.values())
     closed, frames, finer = microseconds(closed_at), [], [ChosenSeries().finer]
     for name, window in windows.items():
         for (symbol,) in alone:

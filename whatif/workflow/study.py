@@ -55,6 +55,7 @@ from whatif.results import (
     ResultStore,
     Stitched,
     after_ranking,
+    by_series,
     choose_in_folds,
     drop_failed,
     drop_returns,
@@ -456,8 +457,7 @@ class _Run:
         for answer in answers:
             if answer.chosen is None:
                 continue
-            best = answer.chosen.config_id
-            keeps.append(after_ranking(resolved, answer.board, best) if self.options.report else NOTHING)
+            keeps.append(after_ranking(resolved, answer) if self.options.report else NOTHING)
             for window in answer.fold.backtested:
                 work += not_stored(self.store, window, keeps[-1])
             if answer.fold.test is not None:
@@ -470,7 +470,8 @@ class _Run:
         if work or looks:
             runner = self._chosen_runner([*work, *looks])
             self._drop_failed(looks)
-            run_waves(runner, plan, [*work, *looks], union(keeps), self._note_slots)
+            for some, keep in by_series([*work, *looks], union(keeps)):
+                run_waves(runner, plan, some, keep, self._note_slots)
         return told(self.store, answers)
 
     def _drop_failed(self, pending: Sequence[Pending]) -> None:
