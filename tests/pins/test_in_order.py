@@ -110,7 +110,7 @@ def test_files_of_which_rows_were_deleted_or_that_say_little_are_read_too(
     pin = pinned(None, lake, TRADES_RAW.name)
     wanted = told(read_arrow(pin, COLUMNS, equal("symbol", "A")))
     quick = list(parts_in_order(pin, COLUMNS, "A", None, None, 500))
-    monkeypatch.setattr(in_order._Month, "_as_asked", lambda *_: False)
+    monkeypatch.setattr(in_order, "is_as_asked", lambda *_: False)
     plain = list(parts_in_order(pin, COLUMNS, "A", None, None, 500))
     assert told(pa.concat_tables(quick)) == told(pa.concat_tables(plain)) == wanted
     assert (len(plain), len(quick) > 2) == (2, True)

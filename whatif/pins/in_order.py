@@ -15,14 +15,13 @@ from whatif.pins.damage import planned, reading
 from whatif.pins.filters import all_of, equal, everything, within
 from whatif.pins.pin import Pin
 from whatif.pins.read import reader_of, scan
+from whatif.pins.row_groups import is_as_asked
 
 if TYPE_CHECKING:
     from pyiceberg.table import DataScan, FileScanTask
 
 PART_ROWS = 1_000_000
 """Ticks of a symbol that are read at a time."""
-
-_NUMBER = b"PARQUET:field_id"
 
 
 @dataclass(frozen=True)
@@ -119,7 +118,13 @@ def _symbols_of(opened: pq.ParquetFile) -> set[str]:
 
 def _opened(scanned: DataScan, task: FileScanTask, metadata: pq.FileMetaData | None = None) -> pq.ParquetFile:
     source = scanned.io.new_input(task.file.file_path).open()
-    return pq.ParquetFile(source, metadata=metadata, read_dictionary=["symbol"], pre_buffer=True)
+    return pq.ParquetFile(
+        source,
+        metadata=metadata,
+        read_dictionary=["symbol"],
+        pre_buffer=True,
+        page_checksum_verification=True,
+    )
 
 
 @dataclass(frozen=True)
@@ -222,7 +227,7 @@ class _Month:
             with self._open(file) as opened:
                 metadata, schema = opened.metadata, opened.schema_arrow
             names = metadata.schema.names
-            if not self._as_asked(schema) or len(set(names)) < len(names):
+            if not is_as_asked(schema, self._schema):
                 return None
             self._metadata.append(metadata)
             at = {name: names.index(name) for name in ("symbol", "ts")}
@@ -235,18 +240,6 @@ class _Month:
                 return None
             found += [one for one in some if one is not None]
         return sorted(found, key=lambda one: (one.begin, one.end, one.file, one.number))
-
-    def _as_asked(self, schema: pa.Schema) -> bool:
-        """Tell whether a file's columns are those of the table, of the same kinds."""
-        for field in self._schema:
-            at = schema.get_field_index(field.name)
-            there = None if at < 0 else schema.field(at)
-            if there is None or (there.metadata or {}).get(_NUMBER) != (field.metadata or {}).get(_NUMBER):
-                return False
-            # texts are stored in one way, and Arrow has several types of them
-            if there.type != field.type and field.type not in (pa.string(), pa.large_string()):
-                return False
-        return True
 
     def _open(self, file: int) -> pq.ParquetFile:
         known = self._metadata[file] if file < len(self._metadata) else None

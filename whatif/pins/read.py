@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -35,6 +35,9 @@ if TYPE_CHECKING:
 
 _FLOATS = ("open", "high", "low", "close", "volume", "vwap")
 _TIMES = ("ts", "session_open", "session_close")
+
+MAX_RUNS = 8
+"""Runs of ordered rows in a file, for each symbol, up to which they are put together and not sorted."""
 
 FILES_AT_ONCE = 4
 """Data files that are read side by side, and held at most, where rows are looked at and dropped."""
@@ -180,6 +183,29 @@ def read_arrow(
     return table.select(list(columns))
 
 
+def encoded_rows(
+    pin: Pin, columns: Sequence[str], row_filter: str | BooleanExpression
+) -> Iterator[pa.RecordBatch]:
+    """Yield the pinned rows that pass a filter, file by file, each in its order; texts are dictionaries.
+
+    Parameters
+    ----------
+    pin : Pin
+        The table and its snapshot.
+    columns : sequence of str
+        Columns to read, and their order; the snapshot has them.
+    row_filter : str or pyiceberg expression
+        Such as "symbol = 'SPY'".
+    """
+    from whatif.pins.row_groups import plain_rows
+
+    scanned = scan(pin, columns, row_filter)
+    with reading(pin.table, scanned):
+        reader = reader_of(scanned)
+        for batch in plain_rows(scanned, planned(pin.table, scanned), lambda task: reader.to_table([task])):
+            yield batch.select(list(columns))
+
+
 def read_added(
     pin: Pin, since: int, columns: Sequence[str], row_filter: str | BooleanExpression
 ) -> pa.Table | None:
@@ -262,16 +288,95 @@ def read_bars_of(
     row_filter = bars_filter(names.tickers, timeframe, start_us, end_us, hours)
     # of a process's first read, most is importing PyIceberg
     with without_collecting():
-        table = names.put_on(read_arrow(pin, columns, row_filter))
+        found = None
+        if names.plain:
+            found = _in_runs(list(encoded_rows(pin, columns, row_filter)), symbols)
+        if found is None:
+            found = _sorted_bars(pin, columns, row_filter, symbols, names)
+    if pin.adjustment is None:
+        return found
+    scales = scales_of(pin, symbols, timeframe, hours)
+    return {symbol: scales[symbol].bars(bars) for symbol, bars in found.items()}
+
+
+def _in_runs(batches: Sequence[pa.RecordBatch], symbols: Sequence[str]) -> dict[str, Bars] | None:
+    """Return bars of symbols that come in few runs of rows, each in order; None where one has a bar twice.
+
+    Files are in order of symbol and ts, so that nothing is to be sorted.
+    """
+    places = {symbol: k for k, symbol in enumerate(symbols)}
+    runs: list[list[tuple[int, int, int, int]]] = [[] for _ in symbols]
+    for number, batch in enumerate(batches):
+        column = batch.column("symbol")
+        owner = np.array([places.get(one, -1) for one in column.dictionary.to_pylist()], dtype=np.int64)
+        owner = owner[column.indices.to_numpy()]
+        ts = _whole_microseconds(batch.column("ts"))
+        ends = np.flatnonzero((np.diff(owner) != 0) | (np.diff(ts) <= 0)) + 1
+        if len(ends) > MAX_RUNS * len(symbols):
+            return None
+        for first, stop in pairwise([0, *ends.tolist(), len(ts)]):
+            if stop > first:
+                runs[owner[first]].append((int(ts[first]), number, first, stop))
+    for own in runs:
+        own.sort()
+        lasts = [batches[number].column("ts")[stop - 1].value for _, number, _, stop in own]
+        if any(first[0] <= last for first, last in zip(own[1:], lasts, strict=False)):
+            return None
+    values = [_numbers(batch) for batch in batches]
+    return {
+        symbol: _joined(symbol, values, [run[1:] for run in own])
+        for symbol, own in zip(symbols, runs, strict=True)
+    }
+
+
+def _numbers(batch: pa.RecordBatch) -> dict[str, np.ndarray]:
+    """Return the columns of bars as arrays, (n,)."""
+    found = {name: _whole_microseconds(batch.column(name)) for name in _TIMES}
+    found |= {name: np.asarray(batch.column(name).to_numpy(zero_copy_only=False)) for name in _FLOATS}
+    return found | {"session": batch.column("session").cast("int32").to_numpy(zero_copy_only=False)}
+
+
+def _joined(
+    symbol: str, values: Sequence[Mapping[str, np.ndarray]], runs: Sequence[tuple[int, int, int]]
+) -> Bars:
+    """Return bars that are runs of rows: number of the batch, first row and end of each."""
+
+    def of(name: str, kind: type = np.float64) -> np.ndarray:
+        return np.concatenate([np.empty(0, kind), *(values[k][name][first:stop] for k, first, stop in runs)])
+
+    return Bars(
+        symbol=symbol,
+        ts=of("ts", np.int64),
+        open=of("open"),
+        high=of("high"),
+        low=of("low"),
+        close=of("close"),
+        volume=of("volume"),
+        vwap=of("vwap"),
+        session=of("session", np.int64),
+        session_open=of("session_open", np.int64),
+        session_close=of("session_close", np.int64),
+    )
+
+
+def _whole_microseconds(column: pa.Array) -> IntArray:
+    return np.asarray(column.cast("int64").to_numpy(zero_copy_only=False), dtype=np.int64)
+
+
+def _sorted_bars(
+    pin: Pin, columns: Sequence[str], row_filter: BooleanExpression, symbols: Sequence[str], names: Names
+) -> dict[str, Bars]:
+    """Return bars of symbols whose rows come in any order, of each the one that was ingested last."""
+    table = names.put_on(read_arrow(pin, columns, row_filter))
+    times = {name: microseconds(table[name]) for name in _TIMES}
+    owners, order = _by_symbol(table, symbols, times["ts"])
+    same = (np.diff(owners[order]) == 0) & (np.diff(times["ts"][order]) == 0)
+    if same.any():
+        # a lake may hold one length under two names, such as 60min and 1h
+        table = names.put_on(read_arrow(pin, [*columns, "timeframe", "ingested_at"], row_filter))
+        table = table.take(latest_rows(table))
         times = {name: microseconds(table[name]) for name in _TIMES}
         owners, order = _by_symbol(table, symbols, times["ts"])
-        same = (np.diff(owners[order]) == 0) & (np.diff(times["ts"][order]) == 0)
-        if same.any():
-            # a lake may hold one length under two names, such as 60min and 1h
-            table = names.put_on(read_arrow(pin, [*columns, "timeframe", "ingested_at"], row_filter))
-            table = table.take(latest_rows(table))
-            times = {name: microseconds(table[name]) for name in _TIMES}
-            owners, order = _by_symbol(table, symbols, times["ts"])
     prices = [floats(table[name]) for name in _FLOATS]
     session = days(table["session"])
     bounds = np.searchsorted(owners[order], np.arange(len(symbols) + 1))
@@ -292,10 +397,7 @@ def read_bars_of(
             session_open=times["session_open"][rows],
             session_close=times["session_close"][rows],
         )
-    if pin.adjustment is None:
-        return found
-    scales = scales_of(pin, symbols, timeframe, hours)
-    return {symbol: scales[symbol].bars(bars) for symbol, bars in found.items()}
+    return found
 
 
 def symbol_names(pin: Pin, symbols: Sequence[str]) -> Names:
@@ -311,7 +413,11 @@ def symbol_names(pin: Pin, symbols: Sequence[str]) -> Names:
 
 
 def symbol_rows(
-    pin: Pin, columns: Sequence[str], symbols: Sequence[str], *terms: BooleanExpression
+    pin: Pin,
+    columns: Sequence[str],
+    symbols: Sequence[str],
+    *terms: BooleanExpression,
+    encoded: bool = False,
 ) -> Iterator[pa.RecordBatch]:
     """Yield the pinned bars of symbols that pass filters, as `batches`, under the symbols asked for.
 
@@ -325,8 +431,13 @@ def symbol_rows(
         Symbols.
     terms : pyiceberg expressions
         Filters of other columns than the symbol.
+    encoded : bool
+        Whether texts may come as dictionaries, which costs a quarter.
     """
     names = symbol_names(pin, symbols)
+    if encoded and names.plain:
+        yield from encoded_rows(pin, columns, all_of(one_of("symbol", names.tickers), *terms))
+        return
     needed = tuple(dict.fromkeys((*columns, "symbol", "session")))
     read = tuple(columns) if pin.renames is None else needed
     for batch in batches(pin, read, all_of(one_of("symbol", names.tickers), *terms)):

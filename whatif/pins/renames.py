@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import cached_property
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -75,6 +76,11 @@ class Names:
         """What bars are stored under, each once."""
         return tuple(dict.fromkeys(one.ticker for one in self.held))
 
+    @cached_property
+    def plain(self) -> bool:
+        """Whether all are names of their own."""
+        return all(one.plain for one in self.held)
+
     def tickers_of(self, symbol: str) -> tuple[str, ...]:
         """Return what bars of a symbol are stored under, each once."""
         return tuple(dict.fromkeys(one.ticker for one in self.held if one.symbol == symbol))
@@ -90,9 +96,9 @@ class Names:
         import pandas as pd
         import pyarrow as pa
 
-        renamed = [one for one in self.held if not one.plain]
-        if not renamed or not rows.num_rows:
+        if self.plain or not rows.num_rows:
             return rows
+        renamed = [one for one in self.held if not one.plain]
         stored = np.array(rows.column("symbol").to_pandas(), dtype=object)
         session = np.asarray(rows.column("session").to_pandas(), dtype="datetime64[D]")
         place, tickers = pd.factorize(stored)

@@ -180,7 +180,7 @@ def survey(pin: Pin, study: Study, timeline: Timeline, named: Collection[str] = 
     terms = _terms(study, timeline)
     edges = np.unique([edge for window in timeline.windows for edge in (window.start_us, window.end_us)])
     counts: dict[tuple[str, str], IntArray] = {}
-    for batch in symbol_rows(pin, columns, symbols, *terms):
+    for batch in symbol_rows(pin, columns, symbols, *terms, encoded=True):
         _check_exchange(batch, study)
         for key, count in _counted(batch, edges):
             counts[key] = counts.get(key, 0) + count
@@ -305,7 +305,8 @@ def _check_exchange(batch: pa.RecordBatch, study: Study) -> None:
     same = [name for name in names if canonical_exchange(name) == wanted]  # aliases of one exchange are one
     if len(same) == len(names):
         return
-    other = batch.filter(pc.invert(pc.is_in(batch.column("exchange"), pa.array(same, type=pa.string()))))
+    exchange = batch.column("exchange").cast(pa.string())
+    other = batch.filter(pc.invert(pc.is_in(exchange, pa.array(same, type=pa.string()))))
     if other.num_rows:
         symbol, exchange = other.column("symbol")[0].as_py(), other.column("exchange")[0].as_py()
         raise StudyError(
