@@ -39,12 +39,15 @@ class BenchOptions:
         Small sizes and one repetition: shows that everything runs, and nothing else.
     cores : int
         Cores that the benchmarks may use.
+    full : bool
+        A universe of 1,000 symbols, whose bars take some gigabytes of disk and minutes to make, not of 200.
     """
 
     bars: Path | None = None
     only: tuple[str, ...] = ()
     quick: bool = False
     cores: int = 2
+    full: bool = False
 
     @property
     def repeats(self) -> int:

@@ -46,6 +46,7 @@ BENCHMARKS = {
     "driver": "whatif.bench.driver",
     "explore": "whatif.bench.explore",
     "report": "whatif.bench.page",
+    "universe": "whatif.bench.universe",
 }
 """Name on the command line and module, whose `measure` takes a Setting, in the order in which they run."""
 

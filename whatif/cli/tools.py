@@ -145,6 +145,7 @@ def bench(
     ] = "",
     quick: Annotated[bool, typer.Option("--quick", help="Smoke test with tiny sizes.")] = False,
     cores: Annotated[int, typer.Option(min=1, help="Cores to run on; the goals are for 2.")] = 2,
+    full: Annotated[bool, typer.Option("--full", help="A universe of 1,000 symbols, not of 200.")] = False,
 ) -> None:
     """Measure speed and memory and print each figure beside its goal; a missed goal is no error."""
     from whatif.bench import BenchOptions
@@ -152,7 +153,7 @@ def bench(
 
     names = tuple(name.strip() for name in only.split(",") if name.strip())
     path = output or LakeLocation.from_environment().home / "bench.json"
-    report = run_bench(BenchOptions(bars, names, quick, cores), path, Console())
+    report = run_bench(BenchOptions(bars, names, quick, cores, full), path, Console())
     if report.failed:
         raise typer.Exit(1)
 
