@@ -188,7 +188,8 @@ def _answered(setting: Setting, found: _Universe) -> dict[str, Any]:
     started = time.perf_counter()
     setting.run_child(["-m", "whatif.bench.probe", "study", path, answer], home)
     seconds = time.perf_counter() - started
-    return json.loads(answer.read_text(encoding="utf-8")) | {"seconds": seconds}
+    figures: dict[str, Any] = json.loads(answer.read_text(encoding="utf-8"))
+    return figures | {"seconds": seconds}
 
 
 def _one_symbol(found: _Universe) -> float:
