@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 import re
 import time
+import zlib
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -51,14 +52,17 @@ _OF_THE_MACHINE = re.compile(rf"{MachineError.__module__}\.{MachineError.__name_
 
 
 def backtests(spark: SparkSession, plan: Plan, items: Sequence[WorkItem]) -> DataFrame:
-    """Return the rows of all backtests in `items`: one task for each item, columns as in `row_columns`."""
+    """Return the rows of all backtests in `items`: one task for each item, columns as in `row_columns`.
+
+    Items travel with the function, packed, and a task takes the one of its number. As rows they would have to
+    be spread by an exchange, a stage of its own, that cannot be told to give each task one.
+    """
     from pyspark.sql import functions as F  # noqa: N812
 
-    texts = pd.DataFrame({"item": [item.to_json() for item in items]})
-    # from one partition, round robin gives every task exactly one item
-    frame = spark.createDataFrame(texts, "item string").coalesce(1).repartition(len(items))
+    texts = [zlib.compress(item.to_json().encode(), 1) for item in items]
     keep = any(item.keep for item in items)
-    rows = frame.mapInArrow(_evaluator(plan), schema=ddl(worker_columns(keep)))
+    numbers = spark.range(0, len(items), 1, len(items))
+    rows = numbers.mapInArrow(_evaluator(plan, texts), schema=ddl(worker_columns(keep)))
     same = plan.columns
     return rows.select(
         *(
@@ -267,7 +271,7 @@ def _exploded(rows: DataFrame, prefix: str, names: list[str], number: str | None
     return flat.select(*KEY, *([number] if number else []), *fields)
 
 
-def _evaluator(plan: Plan) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
+def _evaluator(plan: Plan, packed: Sequence[bytes]) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
     def run(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         # imported here, so that the function travels by value and the worker by name
         from pyspark import TaskContext
@@ -280,7 +284,8 @@ def _evaluator(plan: Plan) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.R
         attempt = 0 if context is None else context.attemptNumber()
         try:
             for batch in batches:
-                texts = batch.column("item").to_pylist()
+                numbers = batch.column("id").to_pylist()
+                texts = [zlib.decompress(packed[number]).decode() for number in numbers]
                 ahead = dict.fromkeys(symbol for text in texts for symbol in WorkItem.symbols_of(text))
                 with expecting(ahead):
                     yield from evaluate(plan, texts, attempt)
