@@ -1,11 +1,11 @@
 """Charts as small pictures in SVG, beside the report and among a run's artifacts in MLflow.
 
 The drawings are the report's, of plotly; here two kinds of them, lines and a heat map, are put on paper, in
-10 ms and 8 kB each. No kept library takes plotly's figures to SVG without a browser (kaleido starts one, for
-more than a second). What draws by itself would need each figure described a second time, and was measured on a
-line of 600 points: Vega-Lite by vl-convert 0.6 s for the first, 93 MB of memory and 84 MB on disk; matplotlib
-1.0 s to be imported; pygal has no heat map, and drawsvg and svgwrite no charts, only the shapes that are
-written here as text.
+10 ms and 8 kB each. No kept library takes plotly's figures to SVG without a browser (kaleido starts one,
+for more than a second). What draws by itself would need each figure described a second time, and was
+measured on a line of 600 points: Vega-Lite by vl-convert 0.6 s for the first, 93 MB of memory and 84 MB on
+disk; matplotlib 1.0 s to be imported; pygal has no heat map, and drawsvg and svgwrite no charts, only the
+shapes that are written here as text.
 """
 
 from __future__ import annotations

@@ -271,7 +271,9 @@ def _exploded(rows: DataFrame, prefix: str, names: list[str], number: str | None
     return flat.select(*KEY, *([number] if number else []), *fields)
 
 
-def _evaluator(plan: Plan, packed: Sequence[bytes]) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
+def _evaluator(
+    plan: Plan, packed: Sequence[bytes]
+) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
     def run(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         # imported here, so that the function travels by value and the worker by name
         from pyspark import TaskContext
