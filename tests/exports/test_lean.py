@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from whatif.domain import Execution, Filler, Overlays
+from whatif.domain import Costs, Execution, Filler, Overlays
 from whatif.engines import BacktestTask, run_engine
 from whatif.errors import StudyError
 from whatif.exports.base import Choice, write_files
@@ -194,6 +194,38 @@ def test_an_algorithm_says_what_the_study_says(tmp_path) -> None:
     assert "never run by it on Lean" in text
     assert "import whatif" not in text
     assert "from whatif" not in text
+
+
+COSTS = (
+    Costs(per_unit=0.005, minimum=1.0, maximum_fraction=0.01, sell_fraction=0.0000278),
+    Costs(per_order=0.3, fraction=0.001, maximum=0.9, exchange_per_unit=0.003, exchange_fraction=0.0001),
+    Costs(fraction=0.0005, buy_per_unit=0.01, buy_fraction=0.002, spread_ticks=2.0, tick=0.01),
+)
+
+
+@pytest.mark.parametrize("costs", COSTS)
+def test_costs_are_those_that_the_engine_charges(tmp_path, costs) -> None:
+    task = task_of("sma_crossover", {"size": 9.0}, execution=Execution(cash=1e6, costs=costs))
+    algorithm, _ = traded(task, tmp_path)
+    fills = run_engine(task, "backtrader").fills
+    assert len(fills.size) > 20
+    for size, price, commission in zip(fills.size, fills.price, fills.commission, strict=True):
+        order, security = SimpleNamespace(quantity=size), SimpleNamespace(price=price)
+        paid = algorithm.said["fee_model"].get_order_fee(SimpleNamespace(order=order, security=security))
+        assert paid == (pytest.approx(commission, rel=1e-12), "USD")
+    moved = algorithm.said.get("slippage_model")
+    if costs.tick:
+        assert moved.get_slippage_approximation(None, None) == pytest.approx(0.01)
+    else:
+        assert moved is None
+
+
+@pytest.mark.parametrize(
+    "costs", [Costs(maker=-0.0001, taker=0.0005), Costs(range_slippage=0.1), Costs(impact=0.1)]
+)
+def test_costs_that_lean_cannot_know_are_told(costs) -> None:
+    task = task_of("sma_crossover", {"size": 9.0}, execution=Execution(costs=costs))
+    assert "its costs say" in Lean().reason_against(task)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from whatif.domain import DAY_US, HOUR_US, MINUTE_US, Execution, timestamps
+from whatif.domain import DAY_US, HOUR_US, MINUTE_US, Costs, Execution, timestamps
 from whatif.engines import BacktestTask
 from whatif.errors import StudyError
 from whatif.exports.base import Choice, Format, rendered
@@ -18,9 +18,12 @@ from whatif.exports.rules import KIND_WORDS, ORDER_WORDS, WORDS, reason_in
 from whatif.indicators import Call, Node
 from whatif.strategies import NOTES, StrategySpec, overlay_rules
 
-_SETTINGS = ("cash", "commission", "commtype", "slippage", "slippage_fixed", "leverage")
+_SETTINGS = ("cash", "commission", "commtype", "slippage", "slippage_fixed", "leverage", "costs")
 _PLAIN = ("checksubmit", "shortcash", "slip_open", "slip_limit", "slip_match", "slip_out")
 """Settings that say how Backtrader's broker does it, and Lean's does otherwise in any case."""
+
+_OTHER_COSTS = ("maker", "taker", "tiers", "range_slippage", "impact")
+"""Costs by how an order came to its fill, by the month's volume or by the bar: Lean's models know of none."""
 
 _OVERLAYS = (
     "take_profit", "stop_loss", "max_bars_held", "flat_before_close", "percent_of_equity", "percent_of_cash",
@@ -59,6 +62,11 @@ class Lean(Format):
         differ = sorted(given.keys() - {*_SETTINGS, *_PLAIN})
         if differ:
             return f"its execution sets {', '.join(differ)}, which has no model here"
+        costs, free = task.execution.costs, Costs()
+        if costs is not None and (
+            named := [k for k in _OTHER_COSTS if getattr(costs, k) != getattr(free, k)]
+        ):
+            return f"its costs say {', '.join(named)}, which a model of Lean's is not told enough to compute"
         other = [name for name in task.overlays.active if name not in _OVERLAYS]
         if other:
             return f"its overlays {', '.join(other)} are not written"
@@ -106,7 +114,8 @@ def _values(choice: Choice) -> dict[str, Any]:
     resolution = next((name for us, name in reversed(_RESOLUTIONS.items()) if bar_us % us == 0), "")
     sized = ov.percent_of_equity is not None or ov.percent_of_cash is not None
     limits = {_LIMITS[name]: value for name in _LIMITS if (value := getattr(ov, name)) is not None}
-    moved = bool(ex.slippage or ex.slippage_fixed)
+    half_spread = 0.0 if ex.costs is None else 0.5 * (ex.costs.spread_ticks * ex.costs.tick)
+    moved = bool(ex.slippage or ex.slippage_fixed or half_spread)
     symbols = [bars.symbol for bars in task.bars]
     return {
         "header": f"{choice.name} on {', '.join(map(repr, symbols))}, as an algorithm for Lean",
@@ -114,7 +123,8 @@ def _values(choice: Choice) -> dict[str, Any]:
         "windows": {name: _window(one) for name, one in choice.tasks.items()},
         "symbols": symbols, "params": dict(task.params), "lookback": spec.lookback, "ex": ex, "ov": ov,
         "share": overlay_rules(ov, ex).share if sized else None, "limits": limits,
-        "imports": choice.rule.imports,
+        "imports": choice.rule.imports, "costs": None if ex.costs is None else _costs(ex.costs),
+        "half_spread": half_spread,
         "rule": choice.rule.text, "aliases": choice.rule.aliases, "functions": lines.functions(),
         "names": {name: name for name in _PRICES} | series, "lines": [*_PRICES, *lines.made],
         "made": lines.made, "step": spec.step.__name__, "scratch": spec.scratch,
@@ -125,6 +135,25 @@ def _values(choice: Choice) -> dict[str, Any]:
         "consolidated": "" if bar_us in _RESOLUTIONS else f"timedelta(seconds={bar_us // 1_000_000})",
         "normalization": {"none": "RAW", "splits": "SPLIT_ADJUSTED", "all": "ADJUSTED"}[choice.adjust],
     }  # fmt: skip
+
+
+def _costs(costs: Costs) -> dict[str, str]:
+    """Return the parts of what an order pays, as expressions of `units` and `value`; "" for none."""
+
+    def linear(*terms: tuple[float, str]) -> str:
+        return " + ".join(f"{rate}{f' * {of}' if of else ''}" for rate, of in terms if rate)
+
+    most = [str(costs.maximum)] if costs.maximum is not None else []
+    most += [f"{costs.maximum_fraction} * value"] if costs.maximum_fraction is not None else []
+    return {
+        "commission": linear((costs.per_unit, "units"), (costs.fraction, "value"), (costs.per_order, ""))
+        or "0.0",
+        "least": str(costs.minimum) if costs.minimum else "",
+        "most": ", ".join(most),
+        "exchange": linear((costs.exchange_per_unit, "units"), (costs.exchange_fraction, "value")),
+        "buy": linear((costs.buy_per_unit, "units"), (costs.buy_fraction, "value")),
+        "sell": linear((costs.sell_per_unit, "units"), (costs.sell_fraction, "value")),
+    }
 
 
 def _window(task: BacktestTask) -> tuple[tuple[int, int, int], tuple[int, int, int], int]:
