@@ -398,3 +398,22 @@ def test_what_counts_is_seen_without_scrolling_sideways(ask, make, flag) -> None
     found, console = ask(html.render(data), script, flag)
     assert console == []
     assert found == [True, True, '"Sharpe\u00a0"']
+
+
+def test_a_line_of_the_leaderboard_opens_by_a_click_and_by_a_key(ask, make) -> None:
+    script = """
+        const lines = () => [...document.querySelectorAll('#board tbody tr[data-open]')];
+        const told = () => document.querySelector('#board tr.all')?.textContent;
+        const key = (tr) => tr.dispatchEvent(new KeyboardEvent('keydown', { key: 'Enter', bubbles: true }));
+        lines()[1].cells[2].click();
+        const first = told(), id = lines()[1].querySelector('.id').textContent;
+        lines()[1].cells[2].click();
+        const closed = told() === undefined;
+        document.querySelector('#board thead th[data-sort^="metric"] button').click();
+        key(lines()[0]);
+        const best = lines()[0].querySelector('.objective').textContent;
+        return [first.includes(`whatif export FILE#${id.slice(0, 8)}`), closed, told().includes(best)];
+    """
+    found, console = ask(html.render(make.study(failed=0)), script)
+    assert console == []
+    assert found == [True, True, True]

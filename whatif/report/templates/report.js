@@ -144,9 +144,11 @@ window.whatifReady = (async () => {
       const tr = document.createElement("tr");
       if (chosen.id === board.ids[i] && chosen.symbol === text("symbol", i)) tr.className = "chosen";
       for (const th of heads) tr.append(cell(th, i));
+      tr.dataset.row = i;
       body.append(tr);
     }
     document.querySelector("#board tbody").replaceWith(body);
+    openable();
     const first = rows.length > payload.top ? `first ${payload.top} of ${count(rows.length)}` : count(rows.length);
     $("shown").textContent = rows.length === n && n <= payload.top ? unknown.trim() : `Shown: ${first} that match, of ${count(board.total)} backtests.${unknown}`;
   }
@@ -183,6 +185,31 @@ window.whatifReady = (async () => {
     return td;
   }
 
+  // a line is clicked, or Enter pressed on it: below it stands all that is known of that backtest
+  function openable() {
+    document.querySelectorAll("#board tbody tr").forEach((tr, k) => { tr.tabIndex = 0; tr.dataset.row ??= k; tr.dataset.open = "false"; });
+  }
+  function toggle(tr) {
+    const open = tr.dataset.open === "true";
+    tr.dataset.open = String(!open);
+    if (open) { tr.nextElementSibling.remove(); return; }
+    const i = Number(tr.dataset.row), line = document.createElement("tr"), home = document.createElement("td"), list = document.createElement("dl");
+    line.className = "all";
+    home.colSpan = tr.cells.length;
+    for (const m of metrics) {
+      const pair = document.createElement("div"), name = document.createElement("dt"), value = document.createElement("dd");
+      name.textContent = m.heading;
+      value.textContent = format(m.values[i], m.kind);
+      pair.append(name, value);
+      list.append(pair);
+    }
+    const next = document.createElement("p"), id = `FILE#${board.ids[i].slice(0, 8)}`;
+    next.textContent = ok(i) ? `whatif compare FILE ${id} says what it differs by from the chosen one; whatif export ${id} writes it as a program; whatif explore FILE shows its account.` : text("error", i);
+    home.append(list, next);
+    line.append(home);
+    tr.after(line);
+  }
+
   function setUpBoard() {
     const table = $("board");
     $("board-controls").hidden = false;
@@ -199,6 +226,10 @@ window.whatifReady = (async () => {
         drawBoard();
       });
     }
+    openable();
+    const line = (event) => event.target.closest("tr[data-open]");
+    table.addEventListener("click", (event) => { if (line(event) && !String(getSelection())) toggle(line(event)); });
+    table.addEventListener("keydown", (event) => { if (["Enter", " "].includes(event.key) && event.target === line(event)) { event.preventDefault(); toggle(event.target); } });
     let waiting;
     $("filter").addEventListener("input", () => { clearTimeout(waiting); waiting = setTimeout(drawBoard, 120); });
     $("status").addEventListener("change", drawBoard);
