@@ -17,9 +17,9 @@ import whatif
 from whatif.cli import main
 from whatif.domain import KEY
 from whatif.errors import LakeError
-from whatif.lake import BARS, RESULTS, TEST_LOOKS, append_arrow, create_tables, delete_rows, maintain
+from whatif.lake import BARS, RESULTS, TEST_LOOKS, append_arrow, create_tables, delete_rows, maintain, tag_pin
 from whatif.lake.maintenance import write_next
-from whatif.pins import LakeLocation, equal, schema_of
+from whatif.pins import LakeLocation, current_pin, equal, schema_of
 
 from .markets import put_bars, walk
 
@@ -144,7 +144,9 @@ def test_every_table_is_there_with_its_columns(asked) -> None:
 
 
 def test_the_lake_as_it_stood_then(lake) -> None:
-    with whatif.tables(lake, as_of="2001-01-01") as then:
+    with pytest.warns(RuntimeWarning, match="before the first ingest"):
+        then = whatif.tables(lake, as_of="2001-01-01")
+    with then:
         assert then.sql("select count(*) n from bars")["n"].tolist() == [0]
         assert then.sql("select count(*) n from results")["n"].tolist() == [0]
     with pytest.raises(LakeError, match="names no moment"):
@@ -193,6 +195,28 @@ def test_a_moment_whose_snapshots_were_dropped_is_no_empty_table(tmp_path: Path)
         opened.sql("select * from results")
 
 
+def test_tables_behind_a_moment_are_named(tmp_path: Path) -> None:
+    location = LakeLocation(tmp_path / "home")
+    create_tables(None, location)
+    moments = []
+    for number in range(4):
+        rows = pa.Table.from_pylist([row("one", f"c{number}")], schema_of(dict(RESULTS.columns)))
+        append_arrow(location, RESULTS, rows)
+        sleep(0.01)
+        moments.append(datetime.now(UTC))
+        sleep(0.01)
+        if not number:
+            tag_pin(None, location, current_pin(location, "results"), "first")
+    for moment in moments:
+        with whatif.tables(location, as_of=moment) as opened:
+            assert opened.notes == ()
+    maintain(location, (RESULTS,), 1, 1, timedelta(0))  # the first stays for its tag
+    with pytest.warns(RuntimeWarning, match=r"reads results as they stood before commits that may have come"):
+        whatif.tables(location, as_of=moments[1]).close()
+    with whatif.tables(location, as_of=datetime.now(UTC)) as opened:
+        assert opened.notes == ()
+
+
 def test_a_moment_without_a_zone_is_utc_and_what_is_none_is_refused(lake, monkeypatch) -> None:
     monkeypatch.setenv("TZ", "Asia/Tokyo")
     tzset()
@@ -202,7 +226,9 @@ def test_a_moment_without_a_zone_is_utc_and_what_is_none_is_refused(lake, monkey
             with whatif.tables(lake, as_of=moment) as opened:
                 assert opened.sql("select count(*) n from bars")["n"].item() > 0
         past = then.replace(tzinfo=None) - timedelta(days=1)
-        with whatif.tables(lake, as_of=past) as opened:
+        with pytest.warns(RuntimeWarning, match="before the first ingest"):
+            opened = whatif.tables(lake, as_of=past)
+        with opened:
             assert opened.sql("select count(*) n from bars")["n"].item() == 0
     finally:
         monkeypatch.undo()

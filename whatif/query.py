@@ -24,6 +24,7 @@ from whatif.errors import LakeError
 from whatif.lake import BARS, RESULTS, TEST_LOOKS
 from whatif.pins import (
     LakeLocation,
+    Pin,
     current_pin,
     local_path,
     moment_of,
@@ -271,7 +272,7 @@ def tables(location: LakeLocation | None = None, as_of: datetime | str | None = 
         Where the lake is; from the environment if left out.
     as_of : datetime or str, optional
         Read the lake as it stood then; UTC where no time zone is given. Views of reports are today's. Where
-        bars that stood then have expired, those before them are read, with a RuntimeWarning.
+        rows that stood then have expired, those before them are read, with a RuntimeWarning.
 
     Returns
     -------
@@ -295,13 +296,41 @@ def tables(location: LakeLocation | None = None, as_of: datetime | str | None = 
 
 
 def _older(location: LakeLocation, as_of: datetime | None) -> tuple[str, ...]:
-    """Return what is to be said of bars of a moment; damaged tables tell it where they are asked for."""
-    if as_of is None or BARS.name not in table_names(location):
+    """Return what is to be said of tables of a moment; damaged tables tell it where they are asked for."""
+    if as_of is None:
         return ()
-    with suppress(LakeError):
-        told = older_state(location, current_pin(location, BARS.name, as_of), as_of)
-        return (told,) if told else ()
-    return ()
+    notes, behind = [], []
+    for name in table_names(location):
+        opened = open_table(location, name)
+        if opened.current_snapshot() is None:
+            continue
+        if name == BARS.name and not _is_there(name, opened, as_of):
+            notes.append(f"as_of {as_of.isoformat()} is before the first ingest: bars has no row then")
+            continue
+        with suppress(LakeError):
+            pin = current_pin(location, name, as_of)
+            if name == BARS.name:
+                notes += [told for told in [older_state(location, pin, as_of)] if told]
+            elif _is_behind(location, pin):
+                behind.append(name)
+    if behind:
+        notes.append(
+            f"as_of {as_of.isoformat()} reads {', '.join(behind)} as they stood before commits that may have "
+            "come by then: their snapshots have expired (the newest and those with a tag are kept); name a "
+            "later moment to read what came"
+        )
+    return tuple(notes)
+
+
+def _is_behind(location: LakeLocation, pin: Pin) -> bool:
+    """Tell whether snapshots of a table have expired between a pinned one and the next that is there.
+
+    Snapshots are numbered one by one, and neither what has expired nor the log says when it was made.
+    """
+    snapshots = open_table(location, pin.table).metadata.snapshots
+    numbers = {one.snapshot_id: one.sequence_number or 0 for one in snapshots}
+    later = [number for number in numbers.values() if number > numbers[pin.snapshot_id]]
+    return bool(later) and min(later) > numbers[pin.snapshot_id] + 1
 
 
 def _engine() -> Any:

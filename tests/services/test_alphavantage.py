@@ -294,7 +294,7 @@ def test_what_fails_for_a_while_is_asked_again(
         (500, "failed 6 times in a row, last: it answered 500"),
         (FAILING[5], "half an answer came|IncompleteRead"),
         ({"Information": QUOTA}, "requests of today are used up"),
-        ({"Information": PREMIUM}, "may not ask for this, which is paid for"),
+        ({"Information": PREMIUM}, r"may not ask for this, which is paid for.*Give the key of a plan that"),
         ({"Error Message": INVALID}, "the key is refused"),
         ({"Information": f"no more for {KEY}"}, "says 'no more for \\*\\*\\*' instead of an answer"),
         ({}, "knows nothing of it"),
@@ -318,6 +318,14 @@ def test_what_fails_for_good_is_said_without_the_key_and_the_table_stays(
     for text in (str(told.value), caplog.text, out.out, out.err):
         assert KEY not in text
         assert "K3Y%2BOF" not in text
+
+
+def test_an_address_where_nobody_answers(service: Service, waits: list[float]) -> None:
+    with pytest.raises(
+        SourceError, match=r"nobody answers .*check the network and the address, http://127"
+    ) as told:
+        list(source(service, address="http://127.0.0.1:9/query").read("alphavantage:IBM:1d", None))
+    assert "per-minute" not in str(told.value)
 
 
 def test_waits_grow_and_are_the_same_of_a_seed(service: Service, waits: list[float]) -> None:

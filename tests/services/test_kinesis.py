@@ -220,6 +220,31 @@ def test_records_that_may_have_expired_since_are_not_passed_over(kinesis: Any) -
         list(source.read("kinesis:bars/shardId-000000000000", "1|1|2024-01-02T00:00:00+00:00"))
 
 
+def test_a_stream_that_was_made_anew_is_not_read_on(
+    kinesis: Any, lake_home: LakeLocation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kinesis.create_stream(StreamName="bars", ShardCount=1)
+    source = KinesisStream(stream="bars")
+    part = "kinesis:bars/shardId-000000000000"
+    hour = (datetime.now(UTC) - timedelta(hours=2)).replace(minute=0, second=0, microsecond=0).isoformat()
+    again = f"--start {datetime.now(UTC):%Y-%m-%d}"
+    with pytest.raises(SourceError, match=rf"made anew since shardId-000000000000 was read.* {again}"):
+        list(source.read(part, f"7|1|{hour}"))
+    # docs.aws.amazon.com, GetShardIterator: a number of another stream is an InvalidArgumentException
+    stub = Stub()
+
+    def refuse(**_: Any) -> Any:
+        raise ClientError(
+            {"Error": {"Code": "InvalidArgumentException", "Message": "no"}}, "GetShardIterator"
+        )
+
+    stub.get_shard_iterator = refuse  # type: ignore[method-assign]
+    monkeypatch.setattr("whatif.sources.kinds.kinesis.client", lambda *_: stub)
+    now = datetime.now(UTC).isoformat()
+    with pytest.raises(SourceError, match="made anew since shardId-000000000000 was read"):
+        list(KinesisStream(stream="bars").read(part, f"7|1|{now}"))
+
+
 class Stub:
     """A client of Kinesis, one shard of which answers as it is told to."""
 

@@ -168,7 +168,9 @@ class _Service:
                 pause(attempt, 1.0, _LONGEST, rng)
         raise SourceError(
             f"{what}: failed {ATTEMPTS} times in a row, last: {_hidden(said, key)}. Run the same command "
-            "later, or give a lower --per-minute"
+            "later"
+            + (", or give a lower --per-minute" if re.search("throttles|429", said) else "")
+            + (f", and check the network and the address, {self.address}" if said.startswith(_NOBODY) else "")
         )
 
     def _key(self) -> str:
@@ -204,6 +206,8 @@ class _Service:
                 f"Alpha Vantage answered {error.code} {_hidden(str(error.reason), key)}: check the address "
                 "and, of 401 and 403, the key; a redirect is not followed, as the key would go along"
             ) from None
+        except urllib.error.URLError as error:
+            raise _AgainError(f"{_NOBODY} ({error.reason})") from None
         except (OSError, http.client.HTTPException) as error:
             raise _AgainError(f"{type(error).__name__}: {error}") from None
         if len(content) > _MAX_BYTES:
@@ -216,6 +220,9 @@ class _Service:
             raise _AgainError(
                 f"half an answer came, or no JSON: {shortened(repr(content[:80]), 80)}"
             ) from None
+
+
+_NOBODY = "nobody answers"
 
 
 class AlphaVantageBars(Source):
@@ -507,7 +514,10 @@ def _meant(what: str, answer: Any, key: str) -> dict[str, Any]:
             f"{what}: the key's requests of today are used up ({told}). Run the same command tomorrow"
         )
     if "premium" in text:
-        raise SourceError(f"{what}: the key may not ask for this, which is paid for ({told})")
+        raise SourceError(
+            f"{what}: the key may not ask for this, which is paid for ({told}). Give the key of a plan "
+            "that has it, or ask for another --timeframe"
+        )
     if re.search(r"api ?key", text) and re.search(r"invalid|missing|demo", text):
         raise SourceError(f"{what}: the key is refused ({told}). Correct {KEY}, or the secret")
     if "Error Message" in answer:

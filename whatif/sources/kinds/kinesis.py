@@ -296,17 +296,36 @@ class KinesisStream(Source):
             )
 
     def _check_gap(self, shard: str, place: _Place) -> None:
-        """Refuse to go on where records may have expired since a shard was read."""
+        """Refuse to go on where records may have expired since a shard was read, or the stream is another."""
         if not place.hour:
             return
-        told = self._client.describe_stream_summary(StreamName=self.stream)["StreamDescriptionSummary"]
+        told = self._told()
         oldest = datetime.now(UTC) - timedelta(hours=told["RetentionPeriodHours"])
-        if datetime.fromisoformat(place.hour) < oldest - timedelta(hours=1):
+        last = datetime.fromisoformat(place.hour)
+        if last < oldest - timedelta(hours=1):
             raise SourceError(
                 f"stream {self.stream} keeps records for {told['RetentionPeriodHours']:,} hours, and {shard} "
                 f"was last read at {place.hour}: records in between may be gone. Load those days from files, "
                 f"then begin anew with --start {oldest + timedelta(minutes=5):%Y-%m-%dT%H:%M}Z"
             )
+        made = told.get("StreamCreationTimestamp")
+        if made is not None and made >= last + timedelta(hours=1):
+            raise self._made_anew(shard)
+
+    def _told(self) -> Mapping[str, Any]:
+        found: Mapping[str, Any] = self._client.describe_stream_summary(StreamName=self.stream)
+        told: Mapping[str, Any] = found["StreamDescriptionSummary"]
+        return told
+
+    def _made_anew(self, shard: str) -> SourceError:
+        """Return the refusal to go on in another stream of that name; another start goes on by itself."""
+        told = self._told()
+        oldest = datetime.now(UTC) - timedelta(hours=told["RetentionPeriodHours"])
+        begin = max(told.get("StreamCreationTimestamp", oldest), oldest + timedelta(minutes=5))
+        return SourceError(
+            f"stream {self.stream} was made anew since {shard} was read: where to go on is not known. Begin "
+            f"anew with --start {begin.astimezone(UTC):%Y-%m-%dT%H:%M}Z"
+        )
 
     def _iterator(self, shard: str, sequence: str) -> str:
         since = self._since()
@@ -315,7 +334,13 @@ class KinesisStream(Source):
             where = {"ShardIteratorType": "AFTER_SEQUENCE_NUMBER", "StartingSequenceNumber": sequence}
         elif since is not None:
             where = {"ShardIteratorType": "AT_TIMESTAMP", "Timestamp": since}
-        found = self._client.get_shard_iterator(StreamName=self.stream, ShardId=shard, **where)
+        try:
+            found = self._client.get_shard_iterator(StreamName=self.stream, ShardId=shard, **where)
+        except Exception as error:
+            # a number that is none of this stream's
+            if not sequence or code_of(error) != "InvalidArgumentException":
+                raise
+            raise self._made_anew(shard) from error
         return str(found["ShardIterator"])
 
     def _records(self, shard: str, place: _Place, until: datetime) -> Iterator[Mapping[str, Any]]:
