@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import zipfile
 from pathlib import Path
 
@@ -111,6 +112,29 @@ LAND = {
         CRYPTO,
         MINUTES,
     ),
+    # bitmex.com, trade/bucketed: a stamp is when its bucket ends (github.com/ccxt/ccxt/issues/5641)
+    "ends of buckets": (
+        "timestamp,symbol,open,high,low,close,trades,volume,vwap,lastSize,turnover,homeNotional,foreignNotional\n"
+        f"2024-01-02T14:31:00.000Z,XBTUSD,{P1},9,1000,187.5,1,2,3,4\n"
+        f"2024-01-02T14:32:00.000Z,XBTUSD,{P2},9,900,187.1,1,2,3,4\n",
+        {},
+        MINUTES,
+    ),
+    # bseindia.com, stock prices: the month in full, an empty last column
+    "months in full": (
+        "Date,Open Price,High Price,Low Price,Close Price,WAP,No.of Shares,No. of Trades,Total Turnover,\n"
+        f"3-January-2024,{P2},187.2,900,9,168500,\n2-January-2024,{P1},187.4,1000,9,187500,\n",
+        NYSE,
+        DAYS,
+    ),
+    # Euronext's "Historical Data": lines above the header, the last trade beside the close
+    "number of shares": (
+        "Date;Open;High;Low;Last;Close;Number of Shares;Number of Trades;Turnover\n"
+        "02/01/2024;187.15;187.9;187.1;187.4;187.5;1000;9;187500\n"
+        "31/01/2024;187.5;187.6;186.9;187.1;187.0;900;9;168500\n",
+        {**NYSE, "timeframe": "1d"},
+        two("2024-01-02 14:30", "2024-01-31 14:30"),
+    ),
     # Tiingo's: other order, adjusted columns behind, a dividend
     "other order": (
         "date,close,high,low,open,volume,adjClose,adjHigh,adjLow,adjOpen,adjVolume,divCash,splitFactor\n"
@@ -181,6 +205,29 @@ def test_the_pair_beside_rows_is_their_symbol(tmp_path: Path) -> None:
     rows, _ = rows_of(path, **CRYPTO)
     assert told(rows) == MINUTES
     assert {row["symbol"] for row in rows} == {"BTC/USD"}
+
+
+def test_a_turnover_is_not_taken_for_the_volume(tmp_path: Path) -> None:
+    # Huobi's market/history/kline: amount is of the first currency of the pair, vol of the second
+    path = tmp_path / "btcusdt.json"
+    rows = [
+        {"id": 1704205800 + 60 * k, "open": 10, "close": 11, "low": 9, "high": 12, "amount": 5 + k,
+         "vol": (5 + k) * 10.5, "count": 3}
+        for k in range(30)
+    ]  # fmt: skip
+    path.write_text(json.dumps({"ch": "market.btcusdt.kline.1min", "data": rows}))
+    with pytest.raises(SourceError, match="--map 'volume=amount', or --map 'volume=vol'"):
+        rows_of(path, **CRYPTO)
+    found, _ = rows_of(path, **CRYPTO, columns={"volume": ("amount",)}, symbol="BTCUSDT")
+    assert [row["volume"] for row in found[:2]] == [5.0, 6.0]
+
+
+def test_a_volume_before_prices_is_no_high(tmp_path: Path) -> None:
+    # Gate.io's candlesticks: stamp, volume, close, high, low, open
+    path = tmp_path / "BTC_USDT-202401.csv"
+    path.write_text("1704205800,1000,187.5,187.9,187.1,187.15\n1704205860,900,187.0,187.6,186.9,187.5\n")
+    with pytest.raises(SourceError, match="do not show which columns are"):
+        rows_of(path, **CRYPTO)
 
 
 def test_high_and_low_elsewhere_leave_two_orders(tmp_path: Path) -> None:

@@ -293,6 +293,9 @@ def other_orders(rows: pd.DataFrame) -> list[tuple[str, ...]]:
     lows = np.flatnonzero((four - slack <= four.min(axis=0)).mean(axis=1) >= 0.99)
     if len(highs) != 1 or len(lows) != 1 or highs[0] == lows[0]:
         return []
+    high = four[highs[0]]
+    if _is_like_prices(columns[4], high) or not all(_is_like_prices(column, high) for column in four):
+        return []  # a volume stands among them, as of Gate.io
     names[numbers[highs[0]]], names[numbers[lows[0]]], names[numbers[4]] = "high", "low", "volume"
     first, second = (numbers[k] for k in range(4) if k not in (highs[0], lows[0]))
     found = []
@@ -321,6 +324,34 @@ def _stamped(rows: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
             names[k] = "symbol"
             break
     return names, texts
+
+
+def volume_behind(rows: pd.DataFrame, low: int, high: int, volume: int, others: Sequence[int]) -> int | None:
+    """Return which of other columns a column is times a price in each row, as a turnover is of the volume.
+
+    Parameters
+    ----------
+    rows : DataFrame (n rows, k columns)
+        Columns by position.
+    low, high, volume : int
+        Columns of prices, and the one that may be a turnover.
+    others : sequence of int
+        Columns that may be the volume.
+    """
+    rows = rows.iloc[:_LOOKED_AT]
+    columns = _numbers([rows[k].astype("str").str.strip().tolist() for k in (low, high, volume, *others)])
+    lows, highs, amounts = columns[:3]
+    for k, sizes in zip(others, columns[3:], strict=True):
+        with np.errstate(divide="ignore", invalid="ignore"):
+            price = amounts / sizes
+        known = (sizes > 0) & (amounts > 0)
+        fits = (price >= lows * (1 - _ROUNDED)) & (price <= highs * (1 + _ROUNDED))
+        if known.sum() >= _ENOUGH and fits[known].mean() >= 0.99:
+            return k
+    return None
+
+
+_ROUNDED, _ENOUGH = 1e-3, 20
 
 
 def _texts(column: pd.Series) -> list[str]:

@@ -21,6 +21,7 @@ from whatif.sources.beginning import (
     other_orders,
     roles_of,
     side_by_side,
+    volume_behind,
 )
 from whatif.sources.columns import bare_name, find_columns, symbol_of, volumes_in
 from whatif.sources.conclude_times import (
@@ -168,7 +169,26 @@ def _columns(work: Look) -> bool:
     work.at = find_columns(begin.path, work.names, work.spec)
     _one_column_of_stamps(work)
     _unusual_stamps(work)
+    _turnover(work)
     return not _several_symbols(work)
+
+
+def _turnover(work: Look) -> None:
+    """Ask where the column that is named as the volume is another one times a price, as Huobi's `vol` is."""
+    columns = [work.at.get(name, ()) for name in ("low", "high", "volume")]
+    if "volume" in work.spec.columns or any(len(at) != 1 for at in columns):
+        return
+    low, high, volume = (at[0] for at in columns)
+    used = {k for at in work.at.values() for k in at}
+    rows = work.begin.rows
+    others = [k for k in range(min(len(work.names), rows.shape[1])) if k not in used and work.names[k]]
+    found = volume_behind(rows, low, high, volume, others)
+    if found is not None:
+        turned, size = work.names[volume], work.names[found]
+        work.questions.append(
+            f"{turned} is {size} times a price, as a turnover is, so {size} may be the volume: give "
+            f"--map 'volume={size}', or --map 'volume={turned}'"
+        )
 
 
 def _map(work: Look, target: str, names: tuple[str, ...], because: str) -> None:

@@ -186,9 +186,9 @@ DAY_COUNTS = {"days_1900": "1899-12-30", "days_1904": "1904-01-01"}
 
 _DATES = (
     "%Y-%m-%d", "%Y/%m/%d", "%Y.%m.%d", "%Y%m%d", "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%m-%d-%Y",
-    "%d.%m.%y", "%d/%m/%y", "%m/%d/%y", "%d-%b-%Y", "%d %b %Y", "%b %d, %Y", "%b %d %Y", "%d-%b-%y",
-    "%d %B %Y", "%B %d, %Y", "%a %b %d %Y", "%d%b%Y", "%Y%m%d%H%M%S", "%Y%m%d%H%M", "%Y-%m-%d-%H-%M",
-    "%G-W%V-%u",
+    "%d.%m.%y", "%d/%m/%y", "%m/%d/%y", "%d-%b-%Y", "%d-%B-%Y", "%d %b %Y", "%b %d, %Y", "%b %d %Y",
+    "%d-%b-%y", "%d %B %Y", "%B %d, %Y", "%a %b %d %Y", "%d%b%Y", "%Y%m%d%H%M%S", "%Y%m%d%H%M",
+    "%Y-%m-%d-%H-%M", "%G-W%V-%u",
 )  # fmt: skip
 _CLOCKS = (
     "", " %H:%M", " %H:%M:%S", " %H:%M:%S.%f", " %H-%M", " %H-%M-%S", " %H.%M", " %H%M", " %H%M%S",

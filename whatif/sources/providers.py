@@ -134,6 +134,8 @@ PROVIDERS = (
     Provider("freqtrade", columns=("timestamp", *_OHLC, "volume"), exchange=ALWAYS, file=_FREQTRADE),
     Provider("kraken", columns=("timestamp", *_OHLC, "volume", "trades"), exchange=ALWAYS,
              file=rf"(?P<symbol>[A-Z0-9]+)_{_MINUTES}"),
+    Provider("bitmex", header=("timestamp", *_OHLC, "trades", "volume", "vwap", "last size", "turnover"),
+             exchange=ALWAYS, stamps="end"),
     Provider("coinapi", header=("time period start", "price open", "volume traded"), exchange=ALWAYS),
     Provider("mt4", file=rf"(?P<symbol>[A-Z]{{6}}){_MINUTES}"),
     Provider("moex", header=("begin", "end", *_OHLC), timezone="Europe/Moscow"),
