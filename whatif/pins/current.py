@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from whatif.errors import LakeError, nearest
 from whatif.pins.adjust import ACTIONS
 from whatif.pins.location import LakeLocation, catalog_properties
+from whatif.pins.manifests import files_of
 from whatif.pins.metadata import holds_anything, load_table, newest_metadata, time_of_ms
 from whatif.pins.pin import ADJUSTMENTS, FOLLOWED, Adjustment, Pin
 from whatif.pins.renames import RENAMES
@@ -194,7 +195,7 @@ def has_rows(location: LakeLocation, table: str) -> bool:
 def may_hold(location: LakeLocation, table: str, rows: BooleanExpression) -> bool:
     """Return whether some file of a table may hold rows that pass a filter, by what its metadata says."""
     opened = open_table(location, table)
-    return opened.current_snapshot() is not None and any(opened.scan(row_filter=rows).plan_files())
+    return opened.current_snapshot() is not None and any(files_of(opened.scan(row_filter=rows)))
 
 
 def open_table(location: LakeLocation, table: str) -> Table:

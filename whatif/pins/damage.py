@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from whatif.errors import LakeDamagedError, LakeError, WhatIfError
 from whatif.pins.integrity import file_fault, stored_fault
+from whatif.pins.manifests import files_of, manifests_of
 from whatif.pins.metadata import time_of_ms
 from whatif.pins.service import DAMAGED, explained
 
@@ -89,7 +90,7 @@ def planned(table: str, scanned: DataScan) -> list[FileScanTask]:
     LakeDamagedError
         Names the first file that is missing or altered, and the newest snapshot that does without it.
     """
-    tasks = list(scanned.plan_files())
+    tasks = files_of(scanned)
     for task in tasks:
         for file in (task.file, *task.delete_files):
             fault = stored_fault(file.file_path)
@@ -170,7 +171,7 @@ def _manifest_damage(io: FileIO, snapshot: Snapshot) -> Damage | None:
     if fault:
         return Damage(snapshot.manifest_list, fault)
     try:
-        manifests = snapshot.manifests(io)
+        manifests = manifests_of(snapshot, io)
     except Exception as error:  # whatever an Avro reader makes of other bytes
         return Damage(snapshot.manifest_list, f"cannot be decoded: {error}")
     for manifest in manifests:

@@ -20,6 +20,7 @@ from whatif.pins.damage import check_manifests, planned, reading
 from whatif.pins.filters import all_of, bars_filter, equal, everything, one_of, within
 from whatif.pins.integrity import local_path
 from whatif.pins.location import catalog_properties
+from whatif.pins.manifests import manifests_of
 from whatif.pins.metadata import load_table, newest_metadata
 from whatif.pins.pin import Pin
 from whatif.pins.renames import RENAME_COLUMNS, Names, names_of
@@ -240,7 +241,7 @@ def read_added(
         return None
     added = {
         entry.data_file.file_path
-        for manifest in newest.manifests(scanned.io)
+        for manifest in manifests_of(newest, scanned.io)
         if manifest.added_snapshot_id in new
         for entry in manifest.fetch_manifest_entry(scanned.io)
         if entry.snapshot_id in new

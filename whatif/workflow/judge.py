@@ -34,7 +34,7 @@ from whatif.results import (
 from whatif.runner import Plan, expecting, market_returns
 from whatif.search import at_home, rankable
 from whatif.splits import Window
-from whatif.startup import defer_package, imported_meanwhile
+from whatif.startup import defer_package, imported_meanwhile, special_functions
 from whatif.stats import (
     Evidence,
     RankCorrelation,
@@ -369,6 +369,7 @@ def _seen_on_test(store: ResultStore, good: pd.DataFrame, test: Window) -> RankC
     if both["config_id"].nunique() < 2:
         return None
     sides = (both[name].astype("float64").to_numpy() for name in (objective, f"{objective}_test"))
+    special_functions()  # whose package takes longer to be imported than the rest
     return rank_correlation(*sides)
 
 
