@@ -5,6 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from whatif.doors import door
+from whatif.startup import import_when_used
+
+# of PyIceberg: filters that are texts, and its configuration file
+import_when_used("pyiceberg.expressions.parser", "strictyaml")
 
 if TYPE_CHECKING:
     from whatif.pins.adjust import ACTIONS, DIVIDEND, SPLIT

@@ -17,7 +17,6 @@ from urllib.parse import unquote, urlsplit
 import numpy as np
 
 from whatif.errors import LakeError
-from whatif.startup import import_pyiceberg
 
 if TYPE_CHECKING:
     from pyiceberg.io import FileIO
@@ -43,7 +42,6 @@ def verify_pages() -> None:
     LakeError
         If the installed PyIceberg opens files in another way.
     """
-    import_pyiceberg()
     from pyiceberg.io import pyarrow as reader
     from pyiceberg.manifest import FileFormat
 

@@ -51,10 +51,9 @@ def load_table(table: str, location: str, properties: Mapping[str, str] | None =
     LakeDamagedError
         If it is cut off, altered, or no metadata of a table.
     """
-    verify_pages()
-    # imported behind that, which leaves out what is seldom needed of it
     from pyiceberg.table import StaticTable
 
+    verify_pages()
     fault = stored_fault(location)
     if fault and fault != "is missing":
         raise _unreadable(table, location, fault)

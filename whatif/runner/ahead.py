@@ -21,7 +21,7 @@ from threading import Lock
 from typing import Any
 
 from whatif.runner.apart import Job, Process, can_run_apart, cores, fork_into, forked, use_forker
-from whatif.startup import import_pyiceberg, without_collecting
+from whatif.startup import without_collecting
 
 _SHARED = ("whatif.pins.read", "pyiceberg.io.pyarrow")
 """What this process needs first, too: it is imported before the child begins."""
@@ -51,7 +51,6 @@ def forking_ahead(wanted: bool = True) -> Iterator[None]:
     if not wanted or not can_run_apart() or cores() < 2 or _COMPILER in sys.modules or _forker is not None:
         yield
         return
-    import_pyiceberg()
     with without_collecting():
         for name in _SHARED:
             import_module(name)
