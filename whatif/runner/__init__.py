@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from whatif.doors import door
 
 if TYPE_CHECKING:
-    from whatif.runner.ahead import done_ahead, forking_ahead
+    from whatif.runner.ahead import done_ahead, drop_forker, forking_ahead
     from whatif.runner.apart import Begun, Signals, can_run_apart, cores, done_apart, nothing, rows_apart
     from whatif.runner.in_flight import MAX_AT_ONCE
     from whatif.runner.load import array_store, expecting, load_bars
@@ -25,7 +25,7 @@ else:
     __getattr__, __dir__, __all__ = door(
         __name__,
         {
-            "ahead": "done_ahead forking_ahead",
+            "ahead": "done_ahead drop_forker forking_ahead",
             "apart": "Begun Signals can_run_apart cores done_apart nothing rows_apart",
             "load": "array_store expecting load_bars",
             "plan": "MEBIBYTE ModelPin Plan WindowPlan WorkItem",

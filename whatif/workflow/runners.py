@@ -10,7 +10,7 @@ from whatif.lake import create_tables
 from whatif.pins import LakeLocation
 from whatif.resolve import Resolved, Session
 from whatif.results import Pending
-from whatif.runner import LocalRunner, Runner, SparkRunner, total_cost
+from whatif.runner import LocalRunner, Runner, SparkRunner, drop_forker, total_cost
 from whatif.session import task_slots
 from whatif.strategies import from_portable
 from whatif.workflow.where import check_runner, reason_for_spark, runner_asked
@@ -91,6 +91,7 @@ def choose_runner(
         )
         cores = f"{local.slots()} core{'s' if local.slots() != 1 else ''}"
         return local, f"runner local: about {max(1, round(seconds)):,} s on {cores}, no JVM"
+    drop_forker()  # of no use beside Spark's own workers
     spark = session()
     return SparkRunner(spark, location, lambda: task_slots(spark)), f"runner spark: {reason}"
 
