@@ -20,5 +20,6 @@ RETURNS = TableSpec(
     key=KEY,
     sort_order=("config_id", "symbol"),
     sorted_apart=True,
+    distinct=True,
 )
 """Returns of each period, fractions, in time order; the periods are the window's, the same for all."""
