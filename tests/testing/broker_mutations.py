@@ -381,13 +381,13 @@ _ASKING = (
     ("the first bar is skipped", "max(begin, lookback)", "max(begin, lookback + 1)"),
     (
         "the step sees no waiting orders",
-        "now, waiting, minute",
-        "now, 0, minute",
+        "now, waiting, minutes[i]",
+        "now, 0, minutes[i]",
     ),
     (
         "the step sees its account's value as its cash",
-        "held, cash, now, waiting",
-        "held, now, now, waiting",
+        "held, cash, now, waiting, minutes[i]",
+        "held, now, now, waiting, minutes[i]",
     ),
     (
         "the step sees a short's value as it was",

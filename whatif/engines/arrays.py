@@ -11,7 +11,7 @@ import numpy as np
 
 from whatif.domain import HERE, PRICE_FIELDS, Bars
 from whatif.errors import EngineError, IndicatorError, WhatIfError
-from whatif.indicators import ArrayCache, Call, Expression, Node, evaluate, get_indicator
+from whatif.indicators import ArrayCache, Call, Expression, Node, crossings, evaluate, get_indicator
 from whatif.typing import BoolArray, FloatArray, IntArray
 
 if TYPE_CHECKING:
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 SHARED_BYTES = 16 * 1024 * 1024
 """Bytes of what one configuration alone uses, for one call: they should stay in the processor's cache."""
+
+MAX_AT_ONCE = 10_000
+"""Configurations of one call that have no arrays of their own."""
 
 MAX_KNOWN_BYTES = 256 * 1024 * 1024
 """Bytes of arrays that are held for the configurations of a window, beside those that are kept for all."""
@@ -154,16 +157,25 @@ class GridInputs:
         self._spec, self._bars, self._stop, self._grid = spec, bars, stop, grid
         self._shared: dict[tuple[str, ...], bool] = {}
         self._cache: ArrayCache = {} if cache is None else cache
-        self._known: dict[Any, tuple[int, FloatArray]] = {}
+        self._known: dict[Any, dict[Any, tuple[int, FloatArray]]] = {}
         self._alive: list[FloatArray] = []
         self._bytes = 0
 
-    def at_once(self) -> int:
-        """Return how many configurations' own arrays fit into `SHARED_BYTES`, one at least."""
+    def at_once(self, names: Sequence[str]) -> int:
+        """Return how many configurations' own arrays fit into `SHARED_BYTES`, one at least.
+
+        Of inputs that all share or that are made just before a configuration runs, there are none.
+        """
+        own = [self._spec.inputs[name].node for name in names]
+        if all(_is_crossing(node) or self._is_shared(_parameters(node)) for node in own):
+            return MAX_AT_ONCE
         return max(1, SHARED_BYTES // (8 * max(1, self._stop)))
 
     def addresses(
-        self, many: Sequence[Mapping[str, object]], names: Sequence[str]
+        self,
+        many: Sequence[Mapping[str, object]],
+        names: Sequence[str],
+        crossed: dict[int, IntArray] | None = None,
     ) -> tuple[IntArray, BoolArray]:
         """Return where the inputs lie, `stop` values each, until the next call.
 
@@ -173,6 +185,9 @@ class GridInputs:
             Parameters of each of c configurations.
         names : sequence of str
             Which s inputs.
+        crossed : dict of int to int64 array (c, 2), optional
+            Written to: by the place of an input that is a crossing and differs from one configuration to
+            another, where the two series lie. It is not made, and its address is any.
 
         Returns
         -------
@@ -186,19 +201,23 @@ class GridInputs:
         if self._bytes > MAX_KNOWN_BYTES:
             self._known.clear()
             self._bytes = 0
+        chosen = _Chosen(many)
         found = np.zeros((len(many), len(names)), dtype=np.int64)
         for k, name in enumerate(names):
-            found[:, k] = self._of(self._spec.inputs[name].node, many)
+            node = self._spec.inputs[name].node
+            if crossed is not None and _is_crossing(node) and not self._is_shared(_parameters(node)):
+                assert isinstance(node, Call)
+                crossed[k] = np.column_stack([self._of(source, chosen) for source in node.sources])
+                found[:, k] = (crossed[k] != 0).all(axis=1)
+            else:
+                found[:, k] = self._of(node, chosen)
         return found, (found != 0).all(axis=1)
 
-    def _of(self, node: Node, many: Sequence[Mapping[str, object]]) -> IntArray:
+    def _of(self, node: Node, many: _Chosen) -> IntArray:
         """Return the addresses of an expression's values, (c,); 0 where they cannot be made."""
-        expression = Expression(node)
-        names = tuple(sorted(expression.parameters))
-        chosen = _chosen(many, names)
-        different = {values: k for k, values in enumerate(dict.fromkeys(chosen))}
-        place = np.fromiter((different[values] for values in chosen), np.int64, len(chosen))
-        first = {values: many[k] for k, values in reversed(list(enumerate(chosen)))}
+        names = _parameters(node)
+        values = many.values(names)
+        different = {value: k for k, value in enumerate(dict.fromkeys(values))}
         keep = self._is_shared(names)
         # of other bars than the rows', an expression is computed there as a whole
         kernel = None
@@ -206,55 +225,93 @@ class GridInputs:
             kernel = get_indicator(node.indicator).many
         if kernel is not None and not keep:
             assert isinstance(node, Call)
-            return self._made_at_once(node, kernel, [first[values] for values in different])[place]
-        own = [self._address(node, expression, values, first[values], keep) for values in different]
-        return np.array(own, dtype=np.int64)[place]
+            first = _Chosen([many.params[values.index(value)] for value in different])
+            made = self._made_at_once(node, kernel, first)
+        else:
+            made = np.array(self._each(node, values, list(different), many, keep), dtype=np.int64)
+        if len(different) == len(values):
+            return made
+        return made[np.fromiter(map(different.__getitem__, values), np.int64, len(values))]
 
     def _is_shared(self, names: tuple[str, ...]) -> bool:
         """Return whether configurations with the same values of these parameters are more than a few."""
         if names not in self._shared:
-            different = len(set(_chosen(self._grid, names)))
+            different = len(set(_Chosen(self._grid).values(names)))
             self._shared[names] = 2 * different <= len(self._grid) or len(self._grid) == 1
         return self._shared[names]
 
-    def _made_at_once(
-        self, node: Call, kernel: Callable[..., None], many: Sequence[Mapping[str, object]]
-    ) -> IntArray:
+    def _made_at_once(self, node: Call, kernel: Callable[..., None], many: _Chosen) -> IntArray:
         sources = [self._of(source, many) for source in node.sources]
         good = np.logical_and.reduce([one != 0 for one in sources])
         made = np.empty((int(good.sum()), self._stop))
         kernel(*(one[good] for one in sources), made)
         self._alive.append(made)
-        found = np.zeros(len(many), dtype=np.int64)
+        found = np.zeros(len(many.params), dtype=np.int64)
         found[good] = _address_of(made) + 8 * self._stop * np.arange(len(made))
         return found
 
-    def _address(
-        self,
-        node: Node,
-        expression: Expression,
-        values: tuple[object, ...],
-        params: Mapping[str, object],
-        keep: bool,
-    ) -> int:
-        key = node, tuple((type(value), value) for value in values)
-        if key in self._known:
-            return self._known[key][0]
+    def _each(
+        self, node: Node, values: Sequence[Any], different: Sequence[Any], many: _Chosen, keep: bool
+    ) -> list[int]:
+        """Return the address of an expression for each different choice, made where it is not known."""
+        known = self._known.setdefault(node, {})
+        found, expression = [], Expression(node)
+        for value in different:
+            if value not in known:
+                array = self._array(expression, many.params[values.index(value)], keep)
+                if array is None or not keep:
+                    found.append(0 if array is None else _address_of(array))
+                    continue
+                known[value] = _address_of(array), array
+                self._bytes += array.nbytes
+            found.append(known[value][0])
+        return found
+
+    def _array(self, expression: Expression, params: Mapping[str, object], keep: bool) -> FloatArray | None:
+        """Return an expression's values, held until the next call; None if they cannot be made."""
         try:
             array = evaluate(expression.bind(params), self._bars, self._cache, keep)
         except WhatIfError:
-            return 0
+            return None
         array = read_only(array[: self._stop])
-        if keep:
-            self._known[key] = _address_of(array), array
-            self._bytes += array.nbytes
-        else:
-            self._alive.append(array)
-        return _address_of(array)
+        self._alive.append(array)
+        return array
 
 
-def _chosen(many: Sequence[Mapping[str, object]], names: tuple[str, ...]) -> list[tuple[object, ...]]:
-    return [tuple(params.get(name) for name in names) for params in many]
+class _Chosen:
+    """Parameters of configurations, and which choices of some of them they make."""
+
+    def __init__(self, params: Sequence[Mapping[str, object]]) -> None:
+        self.params = params
+        self._values: dict[tuple[str, ...], list[Any]] = {}
+
+    def values(self, names: tuple[str, ...]) -> list[Any]:
+        """Return of each configuration what tells its choice of these parameters from others, with types."""
+        if names not in self._values:
+            columns = [[params.get(name) for params in self.params] for name in names]
+            self._values[names] = (
+                list(zip(*map(_typed, columns), strict=True)) if names else [()] * len(self.params)
+            )
+        return self._values[names]
+
+
+def _typed(values: list[object]) -> list[Any]:
+    """Return values, with their types where they are not all whole numbers: True, 1 and 1.0 are equal."""
+    kinds = set(map(type, values))
+    return [(type(value), value) for value in values] if kinds != {int} else values
+
+
+@lru_cache(maxsize=1024)
+def _parameters(node: Node) -> tuple[str, ...]:
+    """Return the names of the parameters in an expression."""
+    return tuple(sorted(Expression(node).parameters))
+
+
+def _is_crossing(node: Node) -> bool:
+    """Return whether an expression is a crossing of two series on the rows of the bars."""
+    if not isinstance(node, Call) or node.place != HERE:
+        return False
+    return get_indicator(node.indicator).many is crossings
 
 
 def addresses_of(arrays: Iterable[FloatArray | IntArray]) -> list[int]:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     )
     from whatif.indicators.expression import ArrayCache, Call, Expression, Node, evaluate, needs_of, parse
     from whatif.indicators.library import library_version
+    from whatif.indicators.momentum import crossings, mark_crossings
     from whatif.indicators.news import NEWS_SERIES, RELATED, Items, News, Relation
     from whatif.indicators.operators import ACROSS
     from whatif.indicators.registry import INDICATORS, get_indicator
@@ -30,6 +31,7 @@ else:
             "elsewhere": "Needs OtherBars Stored TIME_SERIES check_place session_minutes with_needs",
             "expression": "ArrayCache Call Expression Node evaluate needs_of parse",
             "library": "library_version",
+            "momentum": "crossings mark_crossings",
             "news": "Items NEWS_SERIES News RELATED Relation",
             "operators": "ACROSS",
             "registry": "INDICATORS get_indicator",

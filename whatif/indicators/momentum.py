@@ -219,8 +219,32 @@ def roc100_python(source: FloatArray, period: int) -> FloatArray:
 roc100 = jit(roc100_python)
 
 
+_ROWS = 64
+"""Rows that are compared together: a loop that the compiler makes vectors of."""
+
+
 @inlinable_lean
-def _cross(first: FloatArray, second: FloatArray, result: FloatArray) -> None:
+def _cross_by_row(first: FloatArray, second: FloatArray, result: FloatArray, side: int) -> int:
+    """Mark rows one by one, and return the side after them."""
+    for t in range(len(first)):
+        difference = first[t] - second[t]
+        if difference > 0.0:
+            result[t] = math.nan if side == 2 else (1.0 if side == -1 else 0.0)
+            side = 1
+        elif difference < 0.0:
+            result[t] = math.nan if side == 2 else (-1.0 if side == 1 else 0.0)
+            side = -1
+        elif difference == 0.0:
+            result[t] = math.nan if side == 2 else 0.0
+            side = 0 if side == 2 else side
+        else:
+            result[t] = math.nan
+            side = 2
+    return side
+
+
+@inlinable_lean
+def mark_crossings(first: FloatArray, second: FloatArray, result: FloatArray) -> None:
     """Mark the rows where `first` crosses `second`: 1.0 upwards, -1.0 downwards, else 0.0.
 
     Parameters
@@ -239,26 +263,40 @@ def _cross(first: FloatArray, second: FloatArray, result: FloatArray) -> None:
     *Timing*: row t uses rows up to t. NaN where either series is NaN and on the first row after
     that, which only seeds the remembered difference.
     """
-    # side of the last difference that was not zero; 0 after a first one that was, 2 before any
+    # side of the last difference that was not zero; 0 after a first one that was, 2 before any. Where none of
+    # a group of rows is missing or zero, a row crosses that is on another side than the one before: that
+    # takes a third of the time
     side = 2
-    for t in range(len(first)):
-        difference = first[t] - second[t]
-        if difference > 0.0:
-            result[t] = math.nan if side == 2 else (1.0 if side == -1 else 0.0)
-            side = 1
-        elif difference < 0.0:
-            result[t] = math.nan if side == 2 else (-1.0 if side == 1 else 0.0)
-            side = -1
-        elif difference == 0.0:
-            result[t] = math.nan if side == 2 else 0.0
-            side = 0 if side == 2 else side
-        else:
-            result[t] = math.nan
-            side = 2
+    for begin in range(0, len(first), _ROWS):
+        # slices of their own, so that no index is tested
+        a, b, marks = (
+            first[begin : begin + _ROWS],
+            second[begin : begin + _ROWS],
+            result[begin : begin + _ROWS],
+        )
+        above, below = 0, 0
+        if side * side == 1 and len(marks) == _ROWS:
+            for k in range(_ROWS):
+                above += 1 if a[k] > b[k] else 0
+                below += 1 if a[k] < b[k] else 0
+        if above + below < _ROWS:
+            side = _cross_by_row(a, b, marks, side)
+            continue
+        for k in range(_ROWS):
+            marks[k] = 0.0
+        if above > 0 and below > 0:
+            c, d = first[begin - 1 : begin + _ROWS - 1], second[begin - 1 : begin + _ROWS - 1]
+            for k in range(_ROWS):
+                is_above, was_above = 1.0 if a[k] > b[k] else 0.0, 1.0 if c[k] > d[k] else 0.0
+                marks[k] = is_above - was_above
+        # the row before may have had no difference, or none at all
+        now = 1 if a[0] > b[0] else -1
+        marks[0] = 0.0 if now == side else float(now)
+        side = 1 if a[_ROWS - 1] > b[_ROWS - 1] else -1
 
 
-crossover_python = filling(_cross)
-crossover = filling(jit_lean(_cross))
+crossover_python = filling(mark_crossings)
+crossover = filling(jit_lean(mark_crossings))
 
 
 def crossings_python(first: IntArray, second: IntArray, result: FloatArray) -> None:
@@ -273,7 +311,7 @@ def crossings_python(first: IntArray, second: IntArray, result: FloatArray) -> N
     """
     count = result.shape[1]
     for k in range(len(first)):
-        _cross(view_at(first[k], count), view_at(second[k], count), result[k])
+        mark_crossings(view_at(first[k], count), view_at(second[k], count), result[k])
 
 
 crossings = jit_lean(crossings_python)

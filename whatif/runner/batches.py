@@ -79,7 +79,8 @@ def batch_of_runs(
     values: dict[str, Any] = {name: column[places] for name, column in found.metrics.items()}
     values |= {f"benchmark_{name}": np.array([getattr(one, name) for one in holdings]) for name in held}
     values |= {"orders_rejected": found.rejected[places]}
-    values |= {name: [column[k] for k in places] for name, column in own.items()}
+    chosen = places.tolist()
+    values |= {name: [column[k] for k in chosen] for name, column in own.items()}
     arrays = []
     for name, kind in worker_columns(False).items():
         if name == "returns":

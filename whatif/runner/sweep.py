@@ -110,8 +110,9 @@ class Sweep:
                 found = run([_inputs_of(one) for one in many])
                 whole = whole or MeasuredRuns.none_of(len(configurations), *found.shape)
                 whole.put(np.array(mine), found)
-                good = np.flatnonzero(found.good)
-                held |= {mine[k]: self._held(key, window, many[k].execution) for k in good}
+                executions = {id(one.execution): one.execution for one in many}
+                each = {k: self._held(key, window, execution) for k, execution in executions.items()}
+                held |= {mine[k]: each[id(many[k].execution)] for k in np.flatnonzero(found.good).tolist()}
                 if many[0].market:  # of many markets, each is held while it is run
                     del self._for_many[key]
             except MachineError:

@@ -135,9 +135,22 @@ def _runs(plan: Plan, item: WorkItem) -> Iterator[pa.RecordBatch]:
 
 
 def _identities(plan: Plan, some: Sequence[Configuration], pins: Callable[..., str]) -> dict[str, list[Any]]:
-    """Return what tells configurations apart as columns of `_identity`."""
-    rows = [_identity(plan, one, pins(one.model, one.timeframe, one.fold)) for one in some]
-    return {name: [row[name] for row in rows] for name in rows[0]}
+    """Return what tells configurations apart as columns of `_identity`, made once for what many share."""
+    accounts: dict[tuple[int, ...], tuple[str, str]] = {}
+    columns: dict[str, list[Any]] = {name: [] for name in _identity(plan, some[0], "")}
+    for one in some:
+        # objects of an item, which holds few of them
+        key = id(one.execution), id(one.overlays), id(one.market)
+        if key not in accounts:
+            accounts[key] = _semantics(plan, one), _settings(one.execution, one.overlays, one.market)
+        columns["config_id"].append(one.config_id)
+        columns["semantics"].append(accounts[key][0])
+        columns["timeframe"].append(one.timeframe)
+        columns["model"].append(one.model)
+        columns["parameters"].append(parameters_of(one.params))
+        columns["execution"].append(accounts[key][1])
+        columns["pins"].append(pins(one.model, one.timeframe, one.fold))
+    return columns
 
 
 def _rows_apart(plan: Plan, item: WorkItem, attempt: int) -> Iterator[dict[str, Any]]:
@@ -265,10 +278,8 @@ def _worker() -> str:
 
 
 def _identity(plan: Plan, configuration: Configuration, pins: str) -> dict[str, Any]:
-    asked = configuration.execution.semantics
     return {
-        # the engine's, unless the execution asks for others
-        "semantics": get_engine(plan.engine).semantics if asked == SEMANTICS else asked,
+        "semantics": _semantics(plan, configuration),
         "config_id": configuration.config_id,
         "timeframe": configuration.timeframe,
         "model": configuration.model,
@@ -276,6 +287,12 @@ def _identity(plan: Plan, configuration: Configuration, pins: str) -> dict[str, 
         "execution": _settings(configuration.execution, configuration.overlays, configuration.market),
         "pins": pins,
     }
+
+
+def _semantics(plan: Plan, configuration: Configuration) -> str:
+    """Return whose fills these are: the engine's, unless the execution asks for others."""
+    asked = configuration.execution.semantics
+    return get_engine(plan.engine).semantics if asked == SEMANTICS else asked
 
 
 @lru_cache(maxsize=256)

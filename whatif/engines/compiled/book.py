@@ -159,12 +159,19 @@ class Runs(NamedTuple):
     special : tuple of int
         Not empty if one of them has a setting of `whatif.domain.SPECIAL_SETTINGS` for which there is machine
         code of its own.
+    crossed : int64 array (c, x, 2)
+        Where the two series lie whose crossings are made just before a configuration runs, if it reads any.
+    crossed_at : int64 array (x,)
+        Where these are written to: one row of `stop` values serves all configurations, and so stays in the
+        processor's cache.
     """
 
     addresses: IntArray
     settings: FloatArray
     charges: FloatArray
     special: tuple[int, ...]
+    crossed: IntArray
+    crossed_at: IntArray
 
 
 class Book(NamedTuple):
@@ -248,6 +255,9 @@ class Outcomes(NamedTuple):
     counts: IntArray
     levels: FloatArray
 
+
+NO_CROSSINGS = np.empty((0, 0, 2), dtype=np.int64), np.empty(0, dtype=np.int64)
+"""`Runs.crossed` and `crossed_at` where all series are there before."""
 
 FINAL, SIZE, DEEPEST, EQUITY_SUM, AMOUNT = range(5)
 FILLS, REJECTED, LONGEST, BARS_HELD, FAILED, AT, CODE, SYMBOL_AT = range(8)

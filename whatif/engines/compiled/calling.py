@@ -80,12 +80,17 @@ def due(
     latency : int
         Bars between decision and broker: what was decided before may be due.
     """
-    _, size, price, _ = account
     if latency != 0:
         return True
+    return is_due(whole_at(places[LEFT], row + 1)[row], close, account, held, rules)
+
+
+@inlinable_lean
+def is_due(left: int, close: float, account: Account, held: int, rules: OverlayRules) -> bool:
+    """Return whether a position is to be left at the close of a row, `left` minutes before the session's."""
+    _, size, price, _ = account
     if size == 0.0:
         return False
-    left = whole_at(places[LEFT], row + 1)[row]
     return left <= rules.flat_before_close or has_to_leave(close, size, price, held, rules)
 
 

@@ -60,10 +60,15 @@ def kind_of(given: RunInputs, members: bool) -> tuple[Any, ...]:
 
     With `members`, bars say where a symbol may be traded, and that is acted on earlier by the latency.
     """
+    return *kind_of_account(given, members), kinds_of(given.params)
+
+
+def kind_of_account(given: RunInputs, members: bool) -> tuple[Any, ...]:
+    """Return the part of `kind_of` that its settings say."""
     overlays = given.overlays
     late = overlays.latency if members else 0
     read = overlays.sized_by_volatility, overlays.kelly_fraction is not None, late
-    return overlays.is_on, overlays.exit_orders, *read, is_special(given), kinds_of(given.params)
+    return overlays.is_on, overlays.exit_orders, *read, is_special(given)
 
 
 def noted(notes: FloatArray, many: Sequence[RunInputs], symbols: int) -> FloatArray:
@@ -85,7 +90,7 @@ def has_tiers(given: RunInputs) -> bool:
 
 def kinds_of(params: Mapping[str, object]) -> tuple[tuple[str, Any], ...]:
     """Return the name of each parameter with its type; of one that is text, with its value."""
-    return tuple((name, v if isinstance(v, str) else type(v)) for name, v in params.items())
+    return tuple([(name, v if isinstance(v, str) else type(v)) for name, v in params.items()])
 
 
 def column(values: Sequence[Any]) -> FloatArray | IntArray:
@@ -138,18 +143,32 @@ def across_places_of(addresses: Sequence[int], kept: int, count: int) -> IntArra
     return places
 
 
+def one_of_each(many: Sequence[RunInputs]) -> list[RunInputs]:
+    """Return the first configuration with each object of settings: few are shared by many."""
+    return list({(id(given.execution), id(given.overlays)): given for given in reversed(many)}.values())
+
+
+def _place_of_each(many: Sequence[RunInputs]) -> tuple[list[RunInputs], list[int]]:
+    """Return one configuration with each object of settings, and the place there of each one's."""
+    each = one_of_each(many)
+    place = {(id(given.execution), id(given.overlays)): k for k, given in enumerate(each)}
+    return each, [place[id(given.execution), id(given.overlays)] for given in many]
+
+
 def settings(many: Sequence[RunInputs]) -> FloatArray:
     """Return broker and overlays of each configuration, (c, SETTINGS), as `book.settings_of` reads them."""
-    return np.array([_settings(given.execution, given.overlays) for given in many], dtype=np.float64)
+    each, places = _place_of_each(many)
+    return np.array([_settings(given.execution, given.overlays) for given in each], dtype=np.float64)[places]
 
 
 def charges(many: Sequence[RunInputs]) -> FloatArray:
     """Return the charges of each configuration, (c, w), in rows as long as their first number says."""
-    rows = [charges_of(given.execution.costs) for given in many]
+    each, places = _place_of_each(many)
+    rows = [charges_of(given.execution.costs) for given in each]
     found = np.zeros((len(rows), max(1, *map(len, rows))))
     for place, row in enumerate(rows):
         found[place, : len(row)] = row
-    return found
+    return found[places]
 
 
 @lru_cache(maxsize=256)

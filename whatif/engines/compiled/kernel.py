@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from whatif.strategies import StrategySpec
 
 _IMPORT = """from whatif.engines.compiled.step_placeholder import (
+    AHEAD,
     ORDERS,
     OVERLAID,
     SHARED,
@@ -168,7 +169,8 @@ def _kernel(
     if across:
         text = across_text(series, dict(kinds), orders)
     else:
-        text = kernel_text(series, dict(kinds), overlaid, orders, shared, noted)
+        ahead = not (strategy.spec.scratch or orders or shared or noted)
+        text = kernel_text(series, dict(kinds), overlaid, orders, shared, noted, ahead)
     makers = [functools.partial(_asking, strategy, text, lean, orders) for lean in (True, False)]
     if path_of(_digest(_text_of(text, lean=False), strategy.identity)).exists():  # so it was needed before
         makers = makers[1:]
@@ -187,11 +189,16 @@ def _asking(strategy: Identified, text: str, lean: bool, orders: bool) -> Callab
 
 
 def _text_of(text: str, lean: bool) -> str:
-    return (
-        text
-        if lean
-        else text.replace("jit_addressed_lean", "jit_addressed").replace("inlinable_lean", "inlinable")
-    )
+    """Return a kernel's text; one that makes arrays does so on each row once, and is not asked ahead."""
+    if lean:
+        return text
+    for old, new in (
+        ("jit_addressed_lean", "jit_addressed"),
+        ("inlinable_lean", "inlinable"),
+        ("AHEAD = True", "AHEAD = False"),
+    ):
+        text = text.replace(old, new)
+    return text
 
 
 def kernel_text(
@@ -201,6 +208,7 @@ def kernel_text(
     orders: bool,
     shared: bool = False,
     noted: bool = False,
+    ahead: bool = False,
 ) -> str:
     """Return the source of a kernel's module, all but its step, which may answer with `orders`.
 
@@ -210,9 +218,10 @@ def kernel_text(
         What the step reads as ``x.name``.
     kinds : mapping of str to type or str
         Type of each parameter; of one that is text, its value.
-    overlaid, orders, shared, noted : bool
+    overlaid, orders, shared, noted, ahead : bool
         Whether there are overlays, whether the step may answer with an `Order`, whether several symbols
-        share the account, and whether the step reads any of `whatif.strategies.NOTES`.
+        share the account, whether the step reads any of `whatif.strategies.NOTES`, and whether it may be
+        asked ahead of its turn.
     """
     arrays = ", ".join(f"series[{k}]" for k in range(len(series)))
     seen = ", ".join(f"upto(series[{k}], row)" for k in range(len(series)))
@@ -230,6 +239,7 @@ from whatif.engines.compiled.kernel import STEPS
 from whatif.engines.compiled.notes import notes_seen
 from whatif.engines.language.series import upto
 
+AHEAD = {ahead}
 ORDERS = {orders}
 OVERLAID = {overlaid}
 SHARED = {shared}

@@ -11,6 +11,7 @@ from whatif.domain import (
     inlinable_lean,
     jit_lean,
     pick_levels,
+    room_at,
     tally_array,
     view_at,
     whole_at,
@@ -65,6 +66,7 @@ from whatif.engines.compiled.working import (
     tell_waiting,
 )
 from whatif.engines.orders import has_exit_orders
+from whatif.indicators import mark_crossings
 from whatif.strategies import OverlayRules
 from whatif.typing import FloatArray, IntArray
 
@@ -357,6 +359,14 @@ def run_bars(
     note_end(money, counts, account, orders, value, used, bars_held)
 
 
+@inlinable_lean
+def make_crossings(runs: Runs, run: int, stop: int) -> None:
+    """Write the crossings that a configuration reads, all `stop` rows of them."""
+    for k in range(len(runs.crossed_at)):
+        one, other = runs.crossed[run, k, 0], runs.crossed[run, k, 1]
+        mark_crossings(view_at(one, stop), view_at(other, stop), room_at(runs.crossed_at[k], stop))
+
+
 def run_many_python(
     first: int,
     stop: int,
@@ -406,6 +416,7 @@ def run_many_python(
         broker, rules, latency = settings_of(runs, run, book.tally)
         money, counts = outcomes.money[run], outcomes.counts[run]
         counts[FILLS], counts[FAILED] = 0, 0
+        make_crossings(runs, run, stop)
         addresses = runs.addresses[run]
         run_bars(first, stop, run, asking, addresses, broker, rules, latency, used, book, money, counts)
         if counts[FAILED] == 0:

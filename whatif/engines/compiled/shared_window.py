@@ -24,6 +24,7 @@ from whatif.engines.closing import check_bounds, check_flat, check_sizing, check
 from whatif.engines.compiled.book import (
     FILLS,
     MOST_FILLS_A_BAR,
+    NO_CROSSINGS,
     REJECTED,
     SYMBOL_AT,
     Asking,
@@ -275,7 +276,7 @@ class SharedWindow:
         # of a cross-sectional step, one series after the other, each of all symbols
         own = own.T.reshape(1, -1) if self.spec.cross_sectional else own
         special = (1,) if goes_beyond else ()
-        runs = Runs(np.repeat(own, count, axis=0), settings(many), charges(many), special)
+        runs = Runs(np.repeat(own, count, axis=0), settings(many), charges(many), special, *NO_CROSSINGS)
         outcomes = Outcomes(
             money=np.empty((count, 5)),
             counts=np.zeros((count, 8), dtype=np.int64),

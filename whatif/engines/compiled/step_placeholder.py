@@ -12,6 +12,9 @@ from whatif.engines.language.order_answers import DESK
 from whatif.strategies import ACROSS_FIELDS, STATE_FIELDS, hold
 from whatif.typing import FloatArray, IntArray
 
+AHEAD = False
+"""Whether the step may be asked ahead of its turn: it keeps nothing, and answers with pairs."""
+
 OVERLAID = False
 """Whether a layer of overlays lies between the step and the broker."""
 

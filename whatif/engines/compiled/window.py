@@ -44,6 +44,7 @@ from whatif.engines.compiled.book import (
     FAILED,
     FULL_BOOK,
     MOST_FILLS_A_BAR,
+    NO_CROSSINGS,
     ORDERS_MADE,
     TOLD,
     Asking,
@@ -57,8 +58,10 @@ from whatif.engines.compiled.columns import (
     column,
     has_tiers,
     is_special,
-    kind_of,
+    kind_of_account,
+    kinds_of,
     noted,
+    one_of_each,
     places_of,
     settings,
 )
@@ -196,7 +199,7 @@ class PreparedWindow:
 
         A filler fills an order on many bars.
         """
-        orders, in_parts = kernel.orders, any(given.execution.filler for given in many)
+        orders, in_parts = kernel.orders, any(given.execution.filler for given in one_of_each(many))
         if (orders, in_parts) not in self._workspaces:
             count = self.stop - self.first
             max_orders = (self.spec.max_orders if self.spec.answers_orders else count + 1) if orders else 0
@@ -339,6 +342,7 @@ class PreparedWindow:
         many: Sequence[RunInputs],
         addresses: IntArray,
         series: bool = False,
+        crossed: tuple[IntArray, IntArray] = NO_CROSSINGS,
     ) -> Call:
         """Return the call of the loop for configurations of one kernel.
 
@@ -354,25 +358,29 @@ class PreparedWindow:
         series : bool
             Whether the book has room for cash at each bar's close, and for equity that the next run
             leaves alone; of a step that answers with orders, also for telling them.
+        crossed : tuple of int64 arrays (c, x, 2) and (x,)
+            `Runs.crossed` and `crossed_at`.
 
         Raises
         ------
         RefusedByNumbaError
             If the step cannot be compiled.
         """
-        bars, count = self.stop - self.first, len(many)
+        bars, count, each = self.stop - self.first, len(many), one_of_each(many)
         space = self._workspace(kernel, many)
         runs = Runs(
             addresses=np.ascontiguousarray(addresses, dtype=np.int64),
             settings=settings(many),
             charges=charges(many),
-            special=(1,) if any(map(is_special, many)) else (),
+            special=(1,) if any(map(is_special, each)) else (),
+            crossed=crossed[0],
+            crossed_at=crossed[1],
         )
         book = space.book._replace(
-            memory=np.empty(max((len(overlay_memory(given.overlays)) for given in many), default=0)),
+            memory=np.empty(max((len(overlay_memory(given.overlays)) for given in each), default=0)),
             equity=np.empty(bars) if series else space.book.equity,
             cash=np.empty(bars if series else 0),
-            notes=noted(space.book.notes, many, 1),
+            notes=noted(space.book.notes, each, 1),
         )
         if series:
             book = self._telling(book, kernel.orders, space.room)
@@ -388,8 +396,8 @@ class PreparedWindow:
             [*self._clock, book.scratch, book.memory, at, book.desk, book.notes, book.shown, *measured]
         )
         places = places_of(shared, len(book.scratch), len(book.memory), self.stop, len(book.shown))
-        months = self._months if any(map(has_tiers, many)) else np.empty(0)
-        days = self._days if any(given.execution.interest for given in many) else np.empty(0)
+        months = self._months if any(map(has_tiers, each)) else np.empty(0)
+        days = self._days if any(given.execution.interest for given in each) else np.empty(0)
         begins, finer, finer_series = self._finer
         held: list[FloatArray | IntArray] = [runs.addresses, places, space.session_ends]
         held += [months, days, begins, finer]
@@ -437,14 +445,25 @@ class PreparedWindow:
         """
         found = MeasuredRuns.none_of(len(many), len(self.ends), self.stop - self.first)
         kinds: dict[Any, list[int]] = {}
+        accounts: dict[tuple[int, int], tuple[Any, ...] | None] = {}
         for place, given in enumerate(many):
-            with suppress(WhatIfError):
-                self._check_overlays(given.overlays)
-                self._check_execution(given.execution)
-                kinds.setdefault(kind_of(given, self._members), []).append(place)
+            key = id(given.execution), id(given.overlays)
+            if key not in accounts:
+                accounts[key] = kind_of_account(given, self._members) if self._fits(given) else None
+            account = accounts[key]
+            if account is not None:
+                kinds.setdefault((account, kinds_of(given.params)), []).append(place)
         for places in kinds.values():
             self._measure_kind(many, places, found)
         return found
+
+    def _fits(self, given: RunInputs) -> bool:
+        """Return whether the settings of a configuration are such that can act on these bars."""
+        with suppress(WhatIfError):
+            self._check_overlays(given.overlays)
+            self._check_execution(given.execution)
+            return True
+        return False
 
     def _measure_kind(self, many: Sequence[RunInputs], places: Sequence[int], found: MeasuredRuns) -> None:
         """Run configurations of one kernel, and write what comes of them to their places."""
@@ -452,28 +471,35 @@ class PreparedWindow:
         kernel = self._kernel(one)
         prices = addresses_of(self._prices[name] for name in PRICE_FIELDS)
         names = kernel.series[len(PRICE_FIELDS) :]
-        count = self._inputs.at_once() if names else len(places)
+        count = self._inputs.at_once(names) if names else len(places)
         for begin in range(0, len(places), count):
-            some = places[begin : begin + count]
-            own, good = self._inputs.addresses([many[place].params for place in some], names)
-            waiting = [place for place, is_good in zip(some, good, strict=True) if is_good]
-            if waiting:
+            some, crossed = places[begin : begin + count], dict[int, IntArray]()
+            own, good = self._inputs.addresses([many[place].params for place in some], names, crossed)
+            marks = [np.empty(self.stop) for _ in crossed]
+            own[:, list(crossed)] = addresses_of(marks)
+            waiting = np.array(some)[good]
+            if len(waiting):
                 addresses = np.hstack([np.tile(prices, (len(waiting), 1)), own[good]])
-                self._run_many(kernel, [many[place] for place in waiting], addresses, waiting, found)
+                made = NO_CROSSINGS
+                if crossed:
+                    pairs = np.stack([pair[good] for pair in crossed.values()], axis=1)
+                    made = np.ascontiguousarray(pairs), np.array(addresses_of(marks), dtype=np.int64)
+                self._run_many(kernel, [many[place] for place in waiting], addresses, made, waiting, found)
 
     def _run_many(
         self,
         kernel: Kernel,
         many: Sequence[RunInputs],
         addresses: IntArray,
-        places: Sequence[int],
+        crossed: tuple[IntArray, IntArray],
+        places: IntArray,
         found: MeasuredRuns,
     ) -> None:
         """Run configurations by one call, and write what comes of them to their places."""
         with uncompiled(self.spec):
-            call = self.call(kernel, many, addresses)
+            call = self.call(kernel, many, addresses, crossed=crossed)
         measure = self._workspace(kernel, many).measure
-        found.put(np.array(places), measure_call(self.spec, call, measure, many, self.stop - self.first))
+        found.put(places, measure_call(self.spec, call, measure, many, self.stop - self.first))
 
 
 def _finer_until(finer: Finer, stop: int) -> Bars:
