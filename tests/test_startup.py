@@ -1,6 +1,7 @@
 """The collector is held for a while, and goes on as it was; a package's own code waits until it is needed."""
 
 import gc
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -215,3 +216,45 @@ def test_packages_are_left_out_until_something_of_them_is_needed() -> None:
         "GreaterThan(term=Reference(name='n'), literal=LongLiteral(3)) True",
         "{'a': '1'} True",
     ]
+
+
+KERNEL = """
+import numpy as np
+from whatif.domain import jit
+
+
+@jit
+def smooth(values):
+    return np.sqrt(values[values > 1.0].sum())
+
+
+@jit
+def other(values):
+    return np.sort(values)[0] + 0.5
+"""
+LOADED = """
+import sys
+import numpy as np
+import whatif_made
+
+compiled = "numba.typed.typeddict", "scipy.linalg"
+print(whatif_made.smooth(np.arange(8.0)), [name in sys.modules for name in compiled])
+print(whatif_made.other(np.arange(3.0)), [name in sys.modules for name in compiled])
+"""
+
+
+def test_what_code_is_made_of_is_imported_to_compile_and_not_to_load(tmp_path: Path) -> None:
+    (tmp_path / "whatif_made.py").write_text(KERNEL)
+
+    def said(code: str) -> list[str]:
+        # numba keeps code by what a file was when it was read
+        env = os.environ | {"PYTHONPATH": str(tmp_path), "NUMBA_CACHE_DIR": str(tmp_path / "kept")}
+        done = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=env
+        )
+        return done.stdout.splitlines()
+
+    first, _, _ = LOADED.strip().partition("\nprint(whatif_made.other")
+    assert said(first) == [f"{27.0**0.5} [True, False]"]
+    # compiled beside what was loaded, and the same
+    assert said(LOADED) == [f"{27.0**0.5} [False, False]", "0.5 [True, False]"]
