@@ -49,15 +49,19 @@ def comparison(store: ResultStore, chosen: Chosen, windows: Mapping[str, Window]
     """Return the chosen configuration and the market held long, by symbol and window."""
     rows: list[dict[str, Any]] = []
     for name, window in windows.items():
-        found = store.rows(RESULTS, window, configurations=[chosen.config_id])
+        found = store.rows(RESULTS, window, _COMPARED, configurations=[chosen.config_id])
+        by_symbol = {row["symbol"]: row for row in found.iloc[::-1].to_dict("records")}
         for group in store.resolved.portfolios:
-            own = found[found["symbol"] == "+".join(group)]
-            if len(own) and own["status"].iloc[0] == "ok":
-                rows += _pair(own.iloc[0], name)
+            own = by_symbol.get("+".join(group))
+            if own is not None and own["status"] == "ok":
+                rows += _pair(own, name)
     return pd.DataFrame(rows, columns=["symbol", "window", "who", *METRIC_KEYS])
 
 
-def _pair(row: pd.Series, window: str) -> list[dict[str, Any]]:
+_COMPARED = ("symbol", "status", *METRIC_KEYS, *BENCHMARK_COLUMNS)
+
+
+def _pair(row: Mapping[Any, Any] | pd.Series, window: str) -> list[dict[str, Any]]:
     lead = {"symbol": row["symbol"], "window": window}
     held = {name.removeprefix("benchmark_"): row[name] for name in BENCHMARK_COLUMNS}
     return [
