@@ -47,6 +47,13 @@ def test_an_int_stays_an_int_and_a_whole_float_a_float() -> None:
     assert isinstance(back.execution.cash, float)
 
 
+def test_parameters_that_are_not_the_same_ones_survive() -> None:
+    given: list[dict[str, object]] = [{"a": 1}, {"b": 2, "a": True}, {"a": 1.0, "b": 2}, {}]
+    many = tuple(Configuration("id", one, None, "1min", Execution()) for one in given)
+    back = WorkItem.from_json(WorkItem(("A",), "w", many).to_json()).configurations
+    assert [repr(c.params) for c in back] == [repr(one) for one in given]
+
+
 def test_overlays_survive() -> None:
     overlays = Overlays(take_profit=0.1 + 0.2, max_bars_held=5, flat_before_close=15, latency=2)
     many = tuple(
@@ -74,5 +81,6 @@ def test_the_text_is_small_enough_to_send_thousands() -> None:
     )
     text = WorkItem(("A",), "validate", (configuration,) * 100).to_json()
     assert len(text) < 100 * 1_000
-    assert json.loads(text)["configurations"][0]["params"] == {"fast": 5, "slow": 60, "size": 1.0}
+    sent = json.loads(text)["configurations"]["params"]
+    assert sent == {"fast": [5] * 100, "slow": [60] * 100, "size": [1.0] * 100}
     assert pickle.loads(pickle.dumps(configuration)) == configuration

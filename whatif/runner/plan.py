@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -163,8 +163,14 @@ class WorkItem:
 
     def to_json(self) -> str:
         """Return the item as text, which is what travels."""
-        accounts = {(c.execution, c.overlays, c.market): None for c in self.configurations}
-        number = {account: k for k, account in enumerate(accounts)}
+        accounts: dict[Any, int] = {}
+        # told by object first: to compare the settings of thousands takes longer than all the rest
+        number: dict[tuple[int, ...], int] = {}
+        for c in self.configurations:
+            key = id(c.execution), id(c.overlays), id(c.market)
+            if key not in number:
+                number[key] = accounts.setdefault((c.execution, c.overlays, c.market), len(accounts))
+        own = [number[id(c.execution), id(c.overlays), id(c.market)] for c in self.configurations]
         return json.dumps(
             {
                 "symbols": list(self.symbols),
@@ -175,9 +181,14 @@ class WorkItem:
                     [execution.written, overlays.active, [asdict(change) for change in market]]
                     for execution, overlays, market in accounts
                 ],
-                "configurations": [
-                    _configuration(c, number[c.execution, c.overlays, c.market]) for c in self.configurations
-                ],
+                "configurations": {
+                    "config_id": [c.config_id for c in self.configurations],
+                    "params": _columns([c.params for c in self.configurations]),
+                    "model": [c.model for c in self.configurations],
+                    "timeframe": [c.timeframe for c in self.configurations],
+                    "account": own,
+                    "fold": [c.fold for c in self.configurations],
+                },
             }
         )
 
@@ -199,28 +210,35 @@ class WorkItem:
             )
             for execution, overlays, market in given["accounts"]
         ]
+        columns = given["configurations"]
+        own = (columns[name] for name in ("config_id", "model", "timeframe", "account", "fold"))
         configurations = tuple(
             Configuration(
-                config_id=c["config_id"],
-                params=c["params"],
-                model=c["model"],
-                timeframe=c["timeframe"],
-                execution=accounts[c["account"]][0],
-                overlays=accounts[c["account"]][1],
-                fold=c["fold"],
-                market=accounts[c["account"]][2],
+                config_id=config_id,
+                params=params,
+                model=model,
+                timeframe=timeframe,
+                execution=accounts[account][0],
+                overlays=accounts[account][1],
+                fold=fold,
+                market=accounts[account][2],
             )
-            for c in given["configurations"]
+            for config_id, model, timeframe, account, fold, params in zip(
+                *own, _rows(columns["params"]), strict=True
+            )
         )
         return cls(tuple(given["symbols"]), given["window"], configurations, given["keep"])
 
 
-def _configuration(configuration: Configuration, account: int) -> dict[str, Any]:
-    return {
-        "config_id": configuration.config_id,
-        "params": dict(configuration.params),
-        "model": configuration.model,
-        "timeframe": configuration.timeframe,
-        "account": account,
-        "fold": configuration.fold,
-    }
+def _columns(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]] | list[dict[str, Any]]:
+    """Return parameters as a column for each name; as they are if not all have the same ones in order."""
+    if not rows or not rows[0] or len(set(map(tuple, rows))) > 1:
+        return [dict(row) for row in rows]
+    return {name: [row[name] for row in rows] for name in rows[0]}
+
+
+def _rows(columns: dict[str, list[Any]] | list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the parameters that `_columns` wrote."""
+    if isinstance(columns, list):
+        return columns
+    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
