@@ -105,24 +105,24 @@ def test_forests_are_trained_once_for_each_fold(go_on_spark, market, monkeypatch
 @pytest.mark.slow
 @pytest.mark.spark
 def test_a_run_that_is_cut_short_trains_no_model_twice(go, spark, market, monkeypatch) -> None:
-    real, trained = train.train, []
+    real, trained = train.train_task, []
 
-    def count(features, spec):
-        trained.append(spec.digest(0))
-        return real(features, spec)
+    def count(task, *given):
+        trained.append(task.spec.digest(0))
+        return real(task, *given)
 
-    stored = train.replace_rows
+    stored = train.store
 
     def die(*given, **named):
         if len(trained) == 4:
             raise KeyboardInterrupt
         stored(*given, **named)
 
-    monkeypatch.setattr(train, "train", count)
-    monkeypatch.setattr(train, "replace_rows", die)
+    monkeypatch.setattr(train, "train_task", count)
+    monkeypatch.setattr(train, "store", die)
     with pytest.raises(KeyboardInterrupt):
         go(**FORESTS)
-    monkeypatch.setattr(train, "replace_rows", stored)
+    monkeypatch.setattr(train, "store", stored)
     go(**FORESTS)
     # three were stored; the fourth, whose predictions were not, and the last two
     assert len(trained) == 4 + 3
