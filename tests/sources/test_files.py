@@ -6,6 +6,7 @@ import gzip
 import os
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from whatif.errors import SourceError
@@ -213,3 +214,20 @@ def test_an_address_with_a_key_is_refused_without_saying_the_key(path: str) -> N
     with pytest.raises(SourceError, match="carries a key") as refused:
         find_files([path])
     assert "hunter2" not in str(refused.value)
+
+
+def test_how_large_a_file_is_as_text(tmp_path: Path) -> None:
+    """Columns are reckoned by their rows, packed well or not: a time and five numbers are 36 bytes."""
+    rows = 100_000
+    names = ("open", "high", "low", "close", "volume")
+    frame = pd.DataFrame({"ts": range(rows)} | dict.fromkeys(names, 1.0))
+    packed, plain, old = (tmp_path / name for name in ("a.feather", "b.parquet", "old.feather"))
+    frame.to_feather(packed, compression="zstd")
+    frame.to_parquet(plain, compression=None, index=False)
+    for path in (packed, plain):
+        assert file_kind(str(path), "auto").text_bytes(str(path)) == 36 * rows
+    old.write_bytes(b"FEA1 of the first version, or damaged")
+    assert file_kind(str(old), "auto").text_bytes(str(old)) == 8 * old.stat().st_size
+    text = tmp_path / "a.csv"
+    text.write_text("ts,open\n1,2\n")
+    assert file_kind(str(text), "auto").text_bytes(str(text)) == text.stat().st_size

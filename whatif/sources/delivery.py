@@ -56,11 +56,6 @@ class Part:
     rows: int = 0
 
 
-_PLAIN = (".csv", ".txt", ".tsv")
-_UNPACKED_BY = 8
-"""How much larger files of other endings are when they are read: packed text, columns."""
-
-
 def digest_of_parts(parts: Sequence[Part]) -> str:
     """Return the SHA-256 of a delivery's file; of several, of the lines that `sha256sum` prints of them.
 
@@ -84,7 +79,7 @@ def size_of_part(part: Part) -> int:
     path = Path(part.name)
     if not isinstance(part.source, FileSource) or not path.is_file():
         return 0
-    return path.stat().st_size * (1 if path.suffix.lower() in _PLAIN else _UNPACKED_BY)
+    return part.source.text_bytes(part.name)
 
 
 def file_parts(paths: Sequence[str | Path], spec: IngestSpec) -> tuple[tuple[Part, ...], tuple[str, ...]]:

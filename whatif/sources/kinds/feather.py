@@ -28,6 +28,17 @@ class Feather(FileSource):
         """Return the first rows of a file."""
         return beginning_of_columns(path, _table(path))
 
+    @classmethod
+    def shape(cls, path: str) -> tuple[int, int]:
+        """Return how many rows and columns the footer, and the heads of its batches, tell of."""
+        from pyarrow import dataset  # 20 ms
+
+        try:
+            found = dataset.dataset(path, format="feather")
+            return found.count_rows(), len(found.schema)
+        except (pa.ArrowInvalid, OSError):
+            return 0, 0  # of the first version of the format, or reading it says what is wrong
+
     def read_file(self, path: str) -> Iterator[Chunk]:
         """Yield the rows of a file.
 

@@ -36,6 +36,15 @@ class Parquet(FileSource):
                 return None  # reading it says what is wrong
         return None if batch is None else beginning_of_columns(path, pa.Table.from_batches([batch]))
 
+    @classmethod
+    def shape(cls, path: str) -> tuple[int, int]:
+        """Return how many rows and columns the footer tells of."""
+        try:
+            footer = pq.read_metadata(path)
+        except (pa.ArrowInvalid, OSError):
+            return 0, 0  # reading it says what is wrong
+        return footer.num_rows, footer.num_columns
+
     def read_file(self, path: str) -> Iterator[Chunk]:
         """Yield the rows of a file.
 
