@@ -21,6 +21,7 @@ from whatif.pins import (
     read_bars_of,
     table_exists,
 )
+from whatif.pins.api import _has_twice
 from whatif.pins.api import read_bars as read_frame
 from whatif.pins.read import latest_rows
 
@@ -238,3 +239,10 @@ class TestFrame:
         hadoop_bars(ROWS)
         with pytest.raises(LakeError, match="is not a time"):
             read_frame("SPY", "yesterdayish")
+
+
+@pytest.mark.parametrize("kind", [pa.string(), pa.dictionary(pa.int32(), pa.string())])
+def test_a_bar_that_is_there_twice_is_seen_however_its_symbol_is_stored(kind) -> None:
+    ts = pa.array([1, 2, 2, 2], pa.timestamp("us", "UTC"))
+    for symbols, twice in ((["A", "A", "A", "B"], True), (["A", "A", "B", "C"], False)):
+        assert _has_twice(pa.table({"symbol": pa.array(symbols).cast(kind), "ts": ts})) is twice

@@ -9,9 +9,20 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pandas.testing import assert_frame_equal
 from pyiceberg.expressions import EqualTo, GreaterThan, Or
 
-from whatif.pins import LakeLocation, all_of, current_pin, equal, one_of, read_arrow, read_bars_of, within
+from whatif.pins import (
+    LakeLocation,
+    all_of,
+    api,
+    current_pin,
+    equal,
+    one_of,
+    read_arrow,
+    read_bars_of,
+    within,
+)
 from whatif.pins.integrity import local_path
 from whatif.pins.read import _in_runs, encoded_rows, planned, scan
 from whatif.pins.row_groups import Term, terms_of
@@ -136,3 +147,13 @@ def test_runs_are_not_put_together_where_a_bar_is_there_twice(grouped) -> None:
 def test_rows_in_no_order_are_not_put_together(grouped) -> None:
     (some,) = [one for one in encoded_rows(grouped, ["symbol", "ts"], equal("symbol", "A")) if len(one) == 10]
     assert _in_runs([some.take(pa.array(range(9, -1, -1)))], ["A"]) is None
+
+
+@pytest.mark.parametrize("symbols", ["B", ["C", "A"]])
+def test_a_frame_is_that_of_pyicebergs_reader(grouped, monkeypatch, symbols) -> None:
+    found = api.read_bars(symbols, as_of=grouped, session="extended")
+    monkeypatch.setattr(api, "read_symbols", lambda pin, columns, wanted, _: read_arrow(pin, columns, wanted))
+    other = api.read_bars(symbols, as_of=grouped, session="extended")
+    assert len(found) == 16 * (1 if symbols == "B" else 2) - (symbols != "B")
+    assert_frame_equal(found, other, check_exact=True)
+    assert [set(map(type, found[name])) for name in found] == [set(map(type, other[name])) for name in other]

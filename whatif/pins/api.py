@@ -27,7 +27,7 @@ from whatif.pins.filters import bars_filter, of_timeframe
 from whatif.pins.location import LakeLocation
 from whatif.pins.metadata import time_of_ms
 from whatif.pins.pin import Pin
-from whatif.pins.read import latest_rows, microseconds, read_arrow, scales_of, symbol_names
+from whatif.pins.read import latest_rows, microseconds, read_arrow, read_symbols, scales_of, symbol_names
 from whatif.pins.renames import Names
 
 COLUMNS = (
@@ -95,7 +95,7 @@ def read_bars(
         pin = renamed_pin(location or LakeLocation.from_environment(), pin, renames, as_of=known)
     names = symbol_names(pin, wanted)
     row_filter = bars_filter(names.tickers, timeframe, moment_us(start), moment_us(end), session)
-    table = _ordered(names.put_on(read_arrow(pin, COLUMNS, row_filter)))
+    table = _ordered(read_symbols(pin, COLUMNS, row_filter, names))
     if _has_twice(table):  # one length under two names
         table = names.put_on(read_arrow(pin, (*COLUMNS, "ingested_at"), row_filter))
         table = table.select(COLUMNS).take(latest_rows(table))
@@ -104,7 +104,7 @@ def read_bars(
         _check_symbols(pin, [s for s in wanted if s not in found], timeframe, names)
     midnights = table["session"].cast(pa.timestamp("s"))
     table = table.set_column(table.column_names.index("session"), "session", midnights)
-    frame: pd.DataFrame = table.to_pandas()
+    frame: pd.DataFrame = _plain(table).to_pandas()
     frame["timeframe"] = canonical_timeframe(timeframe)
     if pin.adjustment is not None:
         frame = adjusted_frame(pin, frame, timeframe, session)
@@ -179,10 +179,19 @@ def adjusted_frame(pin: Pin, frame: pd.DataFrame, timeframe: str, hours: str = "
     return frame
 
 
+def _plain(table: pa.Table) -> pa.Table:
+    """Return a table whose texts are no dictionaries."""
+    for at, field in enumerate(table.schema):
+        if pa.types.is_dictionary(field.type):
+            table = table.set_column(at, field.name, table.column(at).cast(field.type.value_type))
+    return table
+
+
 def _ordered(table: pa.Table) -> pa.Table:
     """Return bars in the order of symbol and ts; most come in it."""
     if _in_order(table):
         return table
+    table = _plain(table)
     order = [("symbol", "ascending"), ("ts", "ascending")]
     return table.take(pc.sort_indices(table, sort_keys=order))
 
@@ -200,7 +209,7 @@ def _has_twice(table: pa.Table) -> bool:
     same = ts[1:] == ts[:-1]
     if not same.any():
         return False
-    symbol = table["symbol"].combine_chunks()
+    symbol = _plain(table.select(["symbol"]))["symbol"].combine_chunks()
     return bool((same & pc.equal(symbol[1:], symbol[:-1]).to_numpy(zero_copy_only=False)).any())
 
 

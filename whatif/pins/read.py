@@ -207,6 +207,29 @@ def encoded_rows(
             yield batch.select(list(columns))
 
 
+def read_symbols(pin: Pin, columns: Sequence[str], row_filter: BooleanExpression, names: Names) -> pa.Table:
+    """Return what `read_arrow` does, of bars of symbols and under these; texts may be dictionaries.
+
+    Parameters
+    ----------
+    pin : Pin
+        Of the bars.
+    columns : sequence of str
+        Columns to read, and their order; `symbol` and `session` among them.
+    row_filter : pyiceberg expression
+        Rows that are asked for.
+    names : Names
+        What the symbols are stored under, as `symbol_names` has it.
+    """
+    import pyarrow as pa
+
+    if names.plain and len(scan(pin, columns, row_filter).projection().fields) == len(columns):
+        found = [pa.Table.from_batches([batch]) for batch in encoded_rows(pin, columns, row_filter)]
+        if found:
+            return pa.concat_tables(found).unify_dictionaries()
+    return names.put_on(read_arrow(pin, columns, row_filter))
+
+
 def read_added(
     pin: Pin, since: int, columns: Sequence[str], row_filter: str | BooleanExpression
 ) -> pa.Table | None:
