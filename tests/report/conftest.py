@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from whatif.report.data import ChosenSeries, Origin, Ranking, ReportData
+from whatif.report.data import ChosenSeries, Origin, RankedAccounts, Ranking, ReportData
 
 METRICS = (
     "pnl_gross",
@@ -176,6 +176,24 @@ def leaderboard(axes: dict[str, list], symbols: list[str], failed: int = 0, seed
     return frame
 
 
+def accounts_of(board: pd.DataFrame, rows: int = 30, points: int = 60, seed: int = 9) -> RankedAccounts:
+    """Accounts of the first rows that ran: each ends at the row's return."""
+    rng = np.random.default_rng(seed)
+    good = board[board["status"] == "ok"].head(rows)
+    steps = rng.normal(0, 0.003, (points - 1, len(good)))
+    path = np.vstack([np.zeros(len(good)), np.cumsum(steps, axis=0)])
+    tilt = np.linspace(0, 1, points)[:, None]
+    wanted = good["return_pct"].to_numpy(dtype=float) / 100
+    start = pd.Timestamp(WINDOWS["validate"][0], tz="UTC").value // 1000
+    return RankedAccounts(
+        keys=tuple(zip(good["config_id"], good["symbol"], strict=True)),
+        cash=np.full(len(good), 100_000.0),
+        ends=start + np.arange(points, dtype=np.int64) * 3 * 3_600_000_000,
+        growth=1.0 + path + tilt * (wanted - path[-1]),
+        hold={symbol: 1.0 + 0.01 * np.linspace(0, 1, points) for symbol in good["symbol"].unique()[:1]},
+    )
+
+
 def comparison(symbols: list[str], seed: int = 5) -> pd.DataFrame:
     """Metrics of the chosen configuration and of buy-and-hold."""
     rng = np.random.default_rng(seed)
@@ -253,7 +271,8 @@ def study(
         },
     )
     ranking = Ranking("sharpe", "per_symbol", board, tuple(axes))
-    whole = ReportData(origin, ranking, ChosenSeries(chosen, compared, equity, trades, bars))
+    series = ChosenSeries(chosen, compared, equity, trades, bars)
+    whole = ReportData(origin, ranking, series, accounts=accounts_of(board))
     return changed(whole, **changes)
 
 

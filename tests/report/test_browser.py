@@ -41,7 +41,17 @@ def test_the_page_opens_without_a_complaint(ask, make):
     )
     assert console == []
     assert dict(drawn) == dict.fromkeys(
-        ("plot-answer", "spread", "plot-equity", "plot-drawdown", "plot-price", "plot-map", *TRIALS), True
+        (
+            "plot-answer",
+            "spread",
+            "plot-equity",
+            "plot-drawdown",
+            "plot-price",
+            "plot-multiples",
+            "plot-map",
+            *TRIALS,
+        ),
+        True,
     ) | {"plot-history": False, "plot-front": False}
 
 
@@ -417,3 +427,65 @@ def test_a_line_of_the_leaderboard_opens_by_a_click_and_by_a_key(ask, make) -> N
     found, console = ask(html.render(make.study(failed=0)), script)
     assert console == []
     assert found == [True, True, True]
+
+
+def test_an_opened_line_draws_its_account_and_says_where_it_has_none(ask, make) -> None:
+    data = make.study(failed=0)
+    script = """
+        const lines = () => [...document.querySelectorAll('#board tbody tr[data-open]')];
+        const key = (tr) => tr.dispatchEvent(new KeyboardEvent('keydown', { key: 'Enter', bubbles: true }));
+        const told = (k) => {
+          key(lines()[k]);
+          const open = document.querySelector('#board tr.all');
+          const drawn = open.querySelector('.account')?._fullData ?? [];
+          const ends = drawn.map((one) => [one.name, [one.y[0], one.y[one.y.length - 1]]]);
+          const found = [Object.fromEntries(ends), open.textContent];
+          key(lines()[k]);
+          return found;
+        };
+        const cells = document.getElementById('plot-multiples');
+        const shown = [told(2), told(0), told(40)], left = document.querySelectorAll('.account').length;
+        return [...shown, cells._fullLayout.annotations.length, left];
+    """
+    (third, first, beyond, cells, left), console = ask(html.render(data), script)
+    assert console == []
+    board, symbol = data.ranking.leaderboard, next(iter(data.accounts.hold))
+    ends = 100_000 * (1 + board["return_pct"] / 100)
+    assert third[0]["this one"] == pytest.approx([100_000.0, ends[2]], abs=0.1)
+    assert third[0]["chosen"] == pytest.approx([100_000.0, ends[0]], abs=0.1)
+    assert ("hold" in third[0]) == (board["symbol"][2] == symbol)
+    # the chosen one is not drawn beside itself
+    assert set(first[0]) == {"this one", "hold"}
+    assert first[0]["hold"] == pytest.approx([100_000.0, 101_000.0], abs=0.1)
+    assert beyond[0] == {}
+    assert "holds the accounts of the first 30" in beyond[1]
+    assert f"whatif compare FILE FILE#{board['config_id'][40][:8]}" in beyond[1]
+    assert (cells, left) == (12, 0)
+
+
+def test_small_accounts_follow_filter_and_order_and_open_their_line(ask, make) -> None:
+    data = make.study(failed=0)
+    script = """
+        const cells = document.getElementById('plot-multiples');
+        const own = () => cells._fullData.filter((one) => one.hoverinfo !== 'skip').map((one) => one.meta);
+        const all = own();
+        cells.emit('plotly_click', { points: [{ data: cells._fullData.find((one) => one.meta === 3) }] });
+        const opened = document.querySelector('#board tr[data-row="3"]').dataset.open;
+        const focused = document.activeElement.dataset.row;
+        document.getElementById('filter').value = 'commission=0';
+        document.getElementById('filter').dispatchEvent(new Event('input'));
+        await new Promise((r) => setTimeout(r, 400));
+        const filtered = own();
+        document.getElementById('filter').value = 'nothing-of-this-name';
+        document.getElementById('filter').dispatchEvent(new Event('input'));
+        await new Promise((r) => setTimeout(r, 400));
+        return [all, opened, focused, filtered, document.getElementById('multiples').hidden];
+    """
+    (every, opened, focused, filtered, hidden), console = ask(html.render(data), script)
+    assert console == []
+    board = data.ranking.leaderboard
+    free = [k for k in range(30) if board["commission"][k] == 0]
+    assert every == list(range(12))
+    assert (opened, focused) == ("true", "3")
+    assert filtered == free[:12]
+    assert hidden

@@ -30,7 +30,7 @@ def measure(setting: Setting) -> Measurement:
         location, page = LakeLocation(Path(folder) / "home"), Path(folder) / "report.html"
         market = load_market(None, location, setting.file, setting.options.most_bars)
         setting.say(f"report: a study of {many:,} configurations, its page written and opened")
-        result = finished(market, location, many, 0.5 if setting.options.quick else 0.1)
+        result = finished(market, location, many, 0.5 if setting.options.quick else 0.1, report=True)
         written = []
         for _ in range(setting.options.repeats):
             started = time.perf_counter()

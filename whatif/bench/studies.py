@@ -79,8 +79,10 @@ def write_study(setting: Setting, text: StudyText) -> Path:
     return path
 
 
-def finished(market: BenchMarket, location: LakeLocation, count: int, share: float) -> StudyResult:
-    """Run a study of about `count` crossovers, validated on a share of the bars; no report is written."""
+def finished(
+    market: BenchMarket, location: LakeLocation, count: int, share: float, report: bool = False
+) -> StudyResult:
+    """Run a study of about `count` crossovers, validated on a share of the bars, with a report if asked."""
     first, last = (timestamps(market.bars.ts[[0, -1]]) + pd.Timedelta(days=k) for k in (0, 1))
     side = math.isqrt(count)
     study = parse_study(
@@ -99,5 +101,5 @@ def finished(market: BenchMarket, location: LakeLocation, count: int, share: flo
             }
         )
     )  # fmt: skip
-    options = RunOptions(track=False, report=False, certify=False, runner="local")
+    options = RunOptions(track=False, report=report, certify=False, runner="local")
     return run(study, None, location, options, quiet=True)

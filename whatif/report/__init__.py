@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from whatif.report.bars_page import write_check, write_indicators, write_prices
     from whatif.report.chart import Chart
     from whatif.report.columns import axis_label
-    from whatif.report.data import ChosenSeries, JoinedFolds, Origin, Ranking, ReportData
+    from whatif.report.data import ChosenSeries, JoinedFolds, Origin, RankedAccounts, Ranking, ReportData
     from whatif.report.displays import (
         backtest_html,
         comparison_html,
@@ -55,7 +55,7 @@ else:
             "chart": "Chart",
             "bars_page": "write_check write_indicators write_prices",
             "columns": "axis_label",
-            "data": "ChosenSeries JoinedFolds Origin Ranking ReportData",
+            "data": "ChosenSeries JoinedFolds Origin RankedAccounts Ranking ReportData",
             "displays": (
                 "backtest_html comparison_html judgement_html sheet_html study_html study_line verdict_html"
             ),

@@ -7,11 +7,13 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from whatif.domain import METRICS
 from whatif.report.judgement import Judgement
 from whatif.search import never_traded
+from whatif.typing import FloatArray, IntArray
 
 WINDOWS = ("validate", "test")
 """The windows a report shows, in the order of time."""
@@ -222,6 +224,38 @@ def _reach_both(trades: pd.DataFrame, bars: pd.DataFrame) -> int:
 
 
 @dataclass(frozen=True, eq=False)
+class RankedAccounts:
+    """Accounts of the first rows of the ranking on the validate window, at some ends of periods.
+
+    Attributes
+    ----------
+    keys : tuple of (str, str)
+        config_id and symbol of each account, in the order of the ranking.
+    cash : float64 array (accounts,)
+        Money that each begins with.
+    ends : int64 array (points,)
+        Microseconds since 1970-01-01 UTC, increasing: the start of the window, then exclusive ends of
+        periods, the last one's among them.
+    growth : float64 array (points, accounts)
+        Value of each account over its cash, 1 at first; that of pooled symbols is of their mean returns.
+    hold : mapping of str to float64 array (points,)
+        The market held long, over the cash it was bought with, by the symbol of a row.
+    pooled : bool
+        Whether a row of the ranking is several symbols' mean.
+    joined : bool
+        Whether rows are ranked by several windows joined, of which no account is told.
+    """
+
+    keys: tuple[tuple[str, str], ...] = ()
+    cash: FloatArray = field(default_factory=lambda: np.empty(0))
+    ends: IntArray = field(default_factory=lambda: np.empty(0, np.int64))
+    growth: FloatArray = field(default_factory=lambda: np.empty((0, 0)))
+    hold: Mapping[str, FloatArray] = field(default_factory=dict)
+    pooled: bool = False
+    joined: bool = False
+
+
+@dataclass(frozen=True, eq=False)
 class JoinedFolds:
     """Folds of a walk-forward study with their test windows joined; empty for a study of one fold.
 
@@ -295,6 +329,8 @@ class ReportData:
     models : mapping of str to mapping
         Trained models by name, with what was noted of each: `validate`, figures by name, and `importance`,
         `own`, `shuffled` and `groups` of features.
+    accounts : RankedAccounts
+        Accounts of the first rows of the leaderboard, whose returns are stored.
     """
 
     origin: Origin
@@ -303,3 +339,4 @@ class ReportData:
     joined: JoinedFolds = field(default_factory=JoinedFolds)
     verdict: Judgement | None = None
     models: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    accounts: RankedAccounts = field(default_factory=RankedAccounts)

@@ -136,6 +136,34 @@ def framed_map(
     return drawn
 
 
+def accounts_payload(data: ReportData) -> dict[str, Any] | None:
+    """Return accounts of rows of the leaderboard's payload, all in one column; None where none is stored.
+
+    `rows` are places in the leaderboard, `cash` what each begins with, `growth` the points of one account
+    after those of another, `chosen` those of the choice, `hold` those of the market by symbol.
+    """
+    told = data.accounts
+    place = {key: k for k, key in enumerate(_keys(data.ranking.leaderboard.head(_BEST_ROWS)))}
+    here = [k for k, key in enumerate(told.keys) if key in place]
+    chosen = data.series.chosen
+    own = [
+        k
+        for k, (config_id, symbol) in enumerate(told.keys)
+        if config_id == chosen.get("config_id") and symbol == chosen.get("symbol", symbol)
+    ]
+    if not here:
+        return None
+    return {
+        "rows": [place[told.keys[k]] for k in here],
+        "cash": told.cash[here].tolist(),
+        "ms": pack_numbers(np.floor(told.ends / 1000.0)),
+        "growth": _growth(told.growth[:, here].T.reshape(-1)),
+        "chosen": _growth(told.growth[:, own[0]]) if own else None,
+        "hold": {symbol: _growth(values) for symbol, values in told.hold.items()},
+        "pooled": told.pooled,
+    }
+
+
 def spread_payload(data: ReportData) -> dict[str, Any] | None:
     """Return the figure of how the objective spreads over all backtests; None for fewer than five."""
     objective, ranked = data.ranking.objective, data.ranking.ranked
@@ -209,6 +237,18 @@ def _floats(column: pd.Series) -> FloatArray:
 
 def _pack(array: np.ndarray[Any, Any]) -> str:
     return base64.b64encode(array.astype(array.dtype.newbyteorder("<")).tobytes()).decode("ascii")
+
+
+def _keys(rows: pd.DataFrame) -> list[tuple[str, str]]:
+    return list(zip(rows["config_id"].astype(str), rows["symbol"].astype(str), strict=True))
+
+
+def _growth(values: FloatArray) -> dict[str, Any]:
+    """Pack multiples of cash to a millionth, or to what fits four bytes; NaN where one is not a number."""
+    known: FloatArray = np.where(np.isfinite(values), values, np.nan)
+    most = max(1.0, float(np.nanmax(np.abs(known), initial=1.0)))
+    places = int(np.clip(np.floor(9 - np.log10(most)), 0, 6))
+    return pack_numbers(known.round(places))
 
 
 def _symbol(data: ReportData, symbol: str, points: int) -> dict[str, Any]:

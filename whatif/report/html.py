@@ -26,6 +26,7 @@ from whatif.report.data import WINDOWS, ReportData, texts
 from whatif.report.embed import (
     MAX_ROWS,
     MAX_SYMBOLS,
+    accounts_payload,
     board_payload,
     figures_payload,
     luck_payload,
@@ -120,6 +121,7 @@ def render(data: ReportData) -> str:
     worth = importance(data)
     payload |= {"stitched": stitched_payload(data), "reliability": reliability_payload(data)}
     payload |= {"trials": trials_payload(data, worth), "luck": luck_payload(data)}
+    payload |= {"accounts": accounts_payload(data), "joined": data.accounts.joined}
     return environment().get_template("report.html.j2").render(
         data=data,
         verdict=verdict_view(data),
@@ -159,6 +161,7 @@ def render(data: ReportData) -> str:
         sampled=len(data.ranking.leaderboard) > MAX_ROWS,
         top=TOP,
         band=payload["luck"],
+        accounts=len(data.accounts.keys),
         payload=Markup(to_script(payload)),
         **page_parts("report.js", "report.css"),
     )  # fmt: skip

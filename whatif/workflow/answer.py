@@ -19,6 +19,7 @@ from whatif.report import (
     JoinedFolds,
     Judgement,
     Origin,
+    RankedAccounts,
     Ranking,
     ReportData,
     make_own_folder,
@@ -37,12 +38,19 @@ from whatif.results import (
     drawn,
     fold_table,
     paths_of,
+    returns_panel,
     shown_windows,
     within_bound,
 )
 from whatif.runner import Plan, load_bars, unadjusted
 from whatif.splits import Fold, Window
 from whatif.study import Study, digest
+
+ACCOUNTS = 100
+"""First rows of the ranking whose accounts the report holds; the chosen one's comes with them."""
+
+MAX_POINTS = 200
+"""Points of each of them: of more periods evenly picked ones are told, and the last."""
 
 
 def comparison(store: ResultStore, chosen: Chosen, windows: Mapping[str, Window]) -> pd.DataFrame:
@@ -94,13 +102,15 @@ def report_data(
     Without `series`, only what the answer needs of it.
     """
     study, last = store.resolved.study, answers[-1]
+    shown = _chosen_series(store, plan, last, series)
     return ReportData(
         origin=_origin(store.resolved, plan, answers, environment, whole),
         ranking=Ranking(
             study.objective, study.rank, last.board, tuple(study.axes), study.metrics, study.choose
         ),
-        series=_chosen_series(store, plan, last, series),
+        series=shown,
         joined=_joined_folds(store.resolved, answers, whole),
+        accounts=_accounts(store, last, shown.equity) if series else RankedAccounts(),
     )
 
 
@@ -141,6 +151,50 @@ def _chosen_series(store: ResultStore, plan: Plan, last: FoldAnswer, series: boo
         bars=bars,
         finer=finer,
     )
+
+
+def _accounts(store: ResultStore, last: FoldAnswer, chosen: pd.DataFrame) -> RankedAccounts:
+    """Return accounts on validate of the first rows of a ranking whose returns are stored."""
+    resolved, window = store.resolved, shown_windows(last.fold).get("validate")
+    good = last.board[last.board["status"] == "ok"]
+    keys = list(zip(good["config_id"].astype(str), good["symbol"].astype(str), strict=True))
+    if window is None or not keys:
+        return RankedAccounts(joined=window is None)
+    own = [key for key in keys if last.chosen and key == (last.chosen.config_id, last.chosen.symbol)]
+    returns, found = returns_panel(store, window, list(dict.fromkeys([*keys[:ACCOUNTS], *own])))
+    whole = np.vstack([np.ones((1, len(found))), np.cumprod(1.0 + returns, axis=0)])
+    ends = np.concatenate([[window.start_us], resolved.periods[window.name].ends])
+    picked = np.unique(np.linspace(0, len(ends) - 1, min(len(ends), MAX_POINTS)).round().astype(np.int64))
+    cash = [resolved.configuration(config_id).execution.cash for config_id, _ in found]
+    return RankedAccounts(
+        keys=tuple(found),
+        cash=np.array(cash, dtype=np.float64),
+        ends=ends[picked],
+        growth=whole[picked],
+        hold={symbol: held[picked] for symbol, held in _held(resolved, last, chosen, ends).items()},
+        pooled=resolved.pooled,
+    )
+
+
+def _held(
+    resolved: ResolvedStudy, last: FoldAnswer, chosen: pd.DataFrame, ends: np.ndarray
+) -> dict[str, np.ndarray]:
+    """Return the market held long over its cash by the symbol of a row, of those that are drawn."""
+    if last.chosen is None:
+        return {}
+    cash, held = resolved.configuration(last.chosen.config_id).execution.cash, {}
+    rows = chosen[chosen["window"] == "validate"]
+    for symbol, own in rows.groupby("symbol", sort=False, observed=True):
+        # that of the last bar that starts before a period's end
+        at = np.searchsorted(microseconds(own["ts"]), ends, side="left") - 1
+        values = own["benchmark"].to_numpy(dtype=np.float64)[np.maximum(at, 0)] / cash
+        held[str(symbol)] = np.where(at < 0, 1.0, values)
+    if not resolved.pooled:
+        return held
+    if len(held) < len(resolved.portfolios):
+        return {}
+    steps = np.mean([one[1:] / one[:-1] for one in held.values()], axis=0)
+    return {last.chosen.symbol: np.cumprod(np.append(1.0, steps))}
 
 
 def _joined_folds(

@@ -147,8 +147,10 @@ window.whatifReady = (async () => {
       tr.dataset.row = i;
       body.append(tr);
     }
+    forget(document.querySelector("#board tbody"));
     document.querySelector("#board tbody").replaceWith(body);
     openable();
+    drawMultiples(rows);
     const first = rows.length > payload.top ? `first ${payload.top} of ${count(rows.length)}` : count(rows.length);
     $("shown").textContent = rows.length === n && n <= payload.top ? unknown.trim() : `Shown: ${first} that match, of ${count(board.total)} backtests.${unknown}`;
   }
@@ -189,10 +191,13 @@ window.whatifReady = (async () => {
   function openable() {
     document.querySelectorAll("#board tbody tr").forEach((tr, k) => { tr.tabIndex = 0; tr.dataset.row ??= k; tr.dataset.open = "false"; });
   }
+  // a chart that goes is given back when it is drawn: plotly still measures it until then
+  const drawing = new WeakMap();
+  const forget = (part) => part.querySelectorAll(".account").forEach((one) => drawing.get(one).then(() => Plotly.purge(one)));
   function toggle(tr) {
     const open = tr.dataset.open === "true";
     tr.dataset.open = String(!open);
-    if (open) { tr.nextElementSibling.remove(); return; }
+    if (open) { forget(tr.nextElementSibling); tr.nextElementSibling.remove(); return; }
     const i = Number(tr.dataset.row), line = document.createElement("tr"), home = document.createElement("td"), list = document.createElement("dl");
     line.className = "all";
     home.colSpan = tr.cells.length;
@@ -205,9 +210,16 @@ window.whatifReady = (async () => {
     }
     const next = document.createElement("p"), id = `FILE#${board.ids[i].slice(0, 8)}`;
     next.textContent = ok(i) ? `whatif compare FILE ${id} says what it differs by from the chosen one; whatif export ${id} writes it as a program; whatif explore FILE shows its account.` : text("error", i);
-    home.append(list, next);
+    const chart = document.createElement("div"), said = document.createElement("p");
+    chart.className = "plot small account";
+    chart.setAttribute("role", "figure");
+    chart.setAttribute("aria-label", `Account of this configuration on validate: ${board.ids[i]}`);
+    said.className = "hint";
+    said.textContent = ok(i) ? aboutAccount(i) : "";
+    home.append(...(holdsAccount(i) ? [chart] : []), said, list, next);
     line.append(home);
     tr.after(line);
+    if (holdsAccount(i)) drawing.set(chart, drawAccount(chart, i));
   }
 
   function setUpBoard() {
@@ -235,6 +247,89 @@ window.whatifReady = (async () => {
     $("status").addEventListener("change", drawBoard);
     $("csv").addEventListener("click", saveCsv);
     $("more").addEventListener("change", () => table.classList.toggle("compact", !$("more").checked));
+  }
+
+  // --- accounts of the first rows on validate -----------------------------------------------------
+  const CELLS = 12;
+  const accounts = payload.accounts && (() => {
+    const { rows, cash, pooled, hold, chosen } = payload.accounts, ms = unpackNumbers(payload.accounts.ms), all = unpackNumbers(payload.accounts.growth), points = ms.length;
+    const spread = (one) => [...one];
+    return {
+      ms, pooled, cash: new Map(rows.map((row, k) => [row, cash[k]])),
+      growth: new Map(rows.map((row, k) => [row, spread(all.subarray(k * points, (k + 1) * points))])),
+      chosen: chosen && spread(unpackNumbers(chosen)), hold: Object.fromEntries(Object.entries(hold).map(([symbol, one]) => [symbol, spread(unpackNumbers(one))])),
+    };
+  })();
+  const holdsAccount = (i) => Boolean(accounts && accounts.growth.has(i));
+  const isChosen = (i) => { const { id, symbol } = $("board").dataset; return board.ids[i] === id && (!symbol || text("symbol", i) === symbol); };
+
+  function aboutAccount(i) {
+    if (holdsAccount(i)) return `Account on validate, all from the same cash${accounts.pooled ? "; of several symbols the mean of their returns" : ""}. The test window stays closed for all but the chosen one.`;
+    const whose = `whatif compare FILE FILE#${board.ids[i].slice(0, 8)} runs it again and draws it beside the chosen one.`;
+    if (payload.joined) return `This ranking joins several windows, so that a row has no one account. ${whose}`;
+    const most = accounts ? Math.max(...accounts.growth.keys()) : -1;
+    return i > most && accounts ? `This page holds the accounts of the first ${most + 1} of the ranking, and not this one. ${whose}` : `The returns of this configuration are not on this page: a large study stores those of the best and of a sample, and a page made without series holds none. ${whose}`;
+  }
+
+  const day = (at) => { const d = new Date(at); return `${d.getUTCDate()} ${months[d.getUTCMonth()]} ${d.getUTCFullYear()}`; };
+  function drawAccount(div, i) {
+    const cash = accounts.cash.get(i), { ms } = accounts, last = ms.length - 1, hold = accounts.hold[text("symbol", i)];
+    const short = ms[last] - ms[0] < 8 * 864e5, when = Array.from(ms, (at) => (short ? `${day(at)} ${clock(new Date(at))}` : day(at)));
+    const bright = dark.matches, at = Array.from(ms, (_, k) => k), money = (growth) => growth.map((one) => one * cash);
+    const trace = (name, growth, color, width) => ({ type: "scatter", mode: "lines", name, x: at, y: money(growth), customdata: when, line: { color, width }, hovertemplate: `<b>%{customdata}</b><br>${name} %{y:,.2f}<extra></extra>` });
+    const traces = [];
+    if (hold) traces.push(trace("hold", hold, "#8b919b", 1.3));
+    if (accounts.chosen && !isChosen(i)) traces.push(trace("chosen", accounts.chosen, bright ? "#f0b429" : "#c77700", 1.5));
+    traces.push(trace("this one", accounts.growth.get(i), "#3b7dd8", 2));
+    const layout = mapLayout("", "account"), many = Math.max(1, Math.min(6, Math.floor(div.clientWidth / 130), last)), places = Array.from({ length: many }, (_, k) => Math.round(((k + 0.5) * last) / many));
+    Object.assign(layout, { showlegend: true, legend: { orientation: "h", x: 0, y: 1.02, yanchor: "bottom", traceorder: "reversed" }, hovermode: "x unified" });
+    layout.margin = { ...layout.margin, t: 28, b: 30 };
+    Object.assign(layout.xaxis, { type: "linear", tickvals: places, ticktext: places.map((k) => when[k].replace(/ (?=\d\d:)/, "<br>")), range: [0, last] });
+    return Plotly.react(div, traces, layout, still);
+  }
+
+  // the first rows shown that have one, small and on one scale
+  let shownCells = [];
+  function drawMultiples(rows) {
+    const div = $("plot-multiples"), found = accounts ? rows.filter(holdsAccount).slice(0, CELLS) : [];
+    if (!div) return;
+    $("multiples").hidden = found.length < 2;
+    if (found.length < 2) return;
+    const columns = Math.max(1, Math.min(found.length, div.clientWidth < 560 ? 2 : div.clientWidth < 900 ? 3 : 4)), down = Math.ceil(found.length / columns);
+    div.style.height = `${28 + 104 * down}px`;
+    const last = accounts.ms.length - 1, at = Array.from(accounts.ms, (_, k) => k), percent = (growth) => growth.map((one) => 100 * (one - 1));
+    const layout = mapLayout("", ""), traces = [], room = Math.floor((div.clientWidth - 40) / columns / 6.4);
+    delete layout.xaxis; delete layout.yaxis;
+    Object.assign(layout, { annotations: [], margin: { l: 40, r: 6, t: 20, b: 8 } });
+    const named = ["rank", texts.symbol.levels.length > 1 ? "symbol" : "", ...axes.filter((a) => a.levels.length > 1).map((a) => a.name)].filter(Boolean);
+    $("multiples-named").textContent = `Above each: ${named.join(" · ")}.`;
+    const wide = 1 / columns, high = 1 / down, grid = "rgba(128,128,128,0.18)";
+    found.forEach((i, k) => {
+      const n = k ? k + 1 : "", column = k % columns, top = 1 - Math.floor(k / columns) * high, left = column * wide;
+      layout[`xaxis${n}`] = { anchor: `y${n}`, domain: [left, left + wide * 0.95], range: [0, last], showticklabels: false, showgrid: false, zeroline: false, fixedrange: true };
+      layout[`yaxis${n}`] = { anchor: `x${n}`, domain: [top - high * 0.76, top], ...(k ? { matches: "y" } : {}), showticklabels: !column, ticksuffix: " %", nticks: 4, tickfont: { size: 10 }, gridcolor: grid, zeroline: true, zerolinecolor: "rgba(128,128,128,0.55)", fixedrange: true };
+      const line = (growth, color, width, more) => ({ type: "scatter", mode: "lines", x: at, y: percent(growth), xaxis: `x${n}`, yaxis: `y${n}`, line: { color, width }, ...more });
+      const growth = accounts.growth.get(i), hold = accounts.hold[text("symbol", i)], varying = axes.filter((a) => a.levels.length > 1);
+      if (hold) traces.push(line(hold, "#8b919b", 1, { hoverinfo: "skip", meta: i }));
+      traces.push(line(growth, isChosen(i) ? (dark.matches ? "#f0b429" : "#c77700") : "#3b7dd8", 1.6, { meta: i, hovertemplate: `${pointText(i)}<br>%{y:.2f} %<extra></extra>` }));
+      const label = [`${format(rank[i], "count")}`, texts.symbol.levels.length > 1 ? text("symbol", i) : "", ...varying.map((a) => a.levels[a.codes[i]])].filter(Boolean).join(" · ");
+      layout.annotations.push({ xref: "paper", yref: "paper", x: left, y: top, xanchor: "left", yanchor: "bottom", text: cut(label, Math.max(room, 8)), showarrow: false, font: { size: 11 } });
+    });
+    shownCells = found;
+    Plotly.react(div, traces, layout, still);
+  }
+
+  function setUpMultiples() {
+    const div = $("plot-multiples");
+    drawMultiples(Array.from({ length: n }, (_, i) => i));
+    if (!div || !shownCells.length) return;
+    div.on("plotly_click", ({ points }) => {
+      const tr = document.querySelector(`#board tbody tr[data-row="${points[0].data.meta}"]`);
+      if (!tr) return;
+      if (tr.dataset.open !== "true") toggle(tr);
+      tr.scrollIntoView({ block: "nearest" });
+      tr.focus();
+    });
   }
 
   // --- charts: one time axis, zoomed together ----------------------------------------------------
@@ -644,6 +739,7 @@ window.whatifReady = (async () => {
   }
   setUpMap();
   setUpTrials();
+  setUpMultiples();
   setUpIndex();
-  dark.addEventListener("change", () => { if ($("map") && !$("map").hidden) drawMap(); if ($("trials") && !$("trials").hidden) drawParallel(trialRows(LINES)); });
+  dark.addEventListener("change", () => { drawMultiples(order(matching())); if ($("map") && !$("map").hidden) drawMap(); if ($("trials") && !$("trials").hidden) drawParallel(trialRows(LINES)); });
 })();
