@@ -30,7 +30,7 @@ MAX_LINES = 3_000
 _LONGEST_PROSE = 65_536
 _DELIMITERS = ",;\t|"
 _SEP = re.compile(r'"?sep=(.)"?', re.IGNORECASE)
-_NUMBER = re.compile(r"[+-]?[$€£¥₹]? ?(?:\d[\d.,' \u00a0]*|\.\d+)(?:[eE][+-]?\d+)? ?[KMB%]?")
+_NUMBER = re.compile(r"[+-]?[$€£¥₹]? ?(?:\d[\d.,'\u2019 \u00a0]*|\.\d+)(?:[eE][+-]?\d+)? ?[KMB%]?")
 _ENDINGS = (".csv", ".txt", ".tsv", ".parquet", ".pq", ".feather", ".arrow", ".ipc", ".json", ".zip", ".prn",
             *UNPACKED_BY)  # fmt: skip
 _TICKER = re.compile(r"ticker|symbol", re.IGNORECASE)
@@ -201,7 +201,17 @@ def _header(before: Sequence[tuple[int, list[str]]], width: int, spec: IngestSpe
         best = (first.strip(), *best[1:])
     if not best and before and len(before[-1][1]) == width:
         best = tuple(_named(before[-1][1]))
-    return best
+    return _filled(best, below)
+
+
+def _filled(names: tuple[str, ...], lines: Sequence[list[str]]) -> tuple[str, ...]:
+    """Return names, those left empty behind the first from other lines of the header, where they are new."""
+    found = list(names)
+    for k in range(1, len(names)):
+        others = [line[k].strip() for line in lines if len(line) == len(names) and line[k].strip()]
+        if not found[k] and others and others[0] not in found:
+            found[k] = others[0]
+    return tuple(found)
 
 
 def _named(record: Sequence[str]) -> list[str]:
@@ -272,7 +282,16 @@ def roles_of(rows: pd.DataFrame) -> tuple[str, ...] | None:
         if len(rest) > 1 and _is_like_prices(volume, columns[first + 3]):
             return None
         names[rest[0]] = "volume"
+        if len(rest) > 1 and _marks_the_newest(columns[-1]):
+            names[rest[-1]] = "complete"
     return tuple(names)
+
+
+def _marks_the_newest(column: FloatArray) -> bool:
+    """Tell whether a column is 1 but for the first row or the last, where it is 0: that bar goes on."""
+    if len(column) < 3 or not np.isin(column, (0.0, 1.0)).all():
+        return False
+    return bool((column == 0).sum() == 1 and column[[0, -1]].min() == 0)
 
 
 def other_orders(rows: pd.DataFrame) -> list[tuple[str, ...]]:
@@ -339,7 +358,9 @@ def volume_behind(rows: pd.DataFrame, low: int, high: int, volume: int, others: 
         Columns that may be the volume.
     """
     rows = rows.iloc[:_LOOKED_AT]
-    columns = _numbers([rows[k].astype("str").str.strip().tolist() for k in (low, high, volume, *others)])
+    columns = _numbers(
+        [rows[k].astype("str").fillna("").str.strip().tolist() for k in (low, high, volume, *others)]
+    )
     lows, highs, amounts = columns[:3]
     for k, sizes in zip(others, columns[3:], strict=True):
         with np.errstate(divide="ignore", invalid="ignore"):

@@ -15,7 +15,7 @@ from whatif.errors import SourceError
 from whatif.sources.numbers import POINTS, NumberStyle
 from whatif.typing import IntArray
 
-COLUMNS = ("ts", "symbol", "open", "high", "low", "close", "volume", "vwap", "trade_count")
+COLUMNS = ("ts", "symbol", "open", "high", "low", "close", "volume", "vwap", "trade_count", "complete")
 """Columns that a source may have."""
 
 
@@ -51,6 +51,8 @@ class Layout:
         Whether local times that occur twice are told apart by the order of rows.
     allow_nonpositive : bool
         Whether prices may be at or below zero.
+    written_us : int or None
+        When the file was written, microseconds UTC, if that is known.
     """
 
     source: str
@@ -66,6 +68,7 @@ class Layout:
     shift_us: int = 0
     by_order: bool = False
     allow_nonpositive: bool = False
+    written_us: int | None = None
 
 
 @dataclass

@@ -9,6 +9,7 @@ from urllib.parse import unquote
 from whatif.calendars import canonical_exchange
 from whatif.errors import SourceError, nearest
 from whatif.sources.chunk import Layout
+from whatif.sources.opening import written_at
 from whatif.sources.spec import TARGETS, IngestSpec, shift_us
 
 _USUAL: dict[str, tuple[tuple[str, ...], ...]] = {
@@ -18,36 +19,44 @@ _USUAL: dict[str, tuple[tuple[str, ...], ...]] = {
         ("time period start",), ("start time",), ("bar time",), ("begin",), ("t",),
         ("date", "time"), ("dtyyyymmdd", "time"), ("day", "time"), ("datum", "zeit"), ("datum", "uhrzeit"),
         ("data", "czas"), ("date", "minute"), ("trade date",), ("date",), ("time",), ("day",),
-        ("dtyyyymmdd",), ("datum",), ("data",), ("fecha",), ("日期",), ("dly cal dt",), ("dlycaldt",),
+        ("dtyyyymmdd",), ("datum",), ("data",), ("fecha",), ("日期",), ("日付",), ("交易日期",),
+        ("时间",), ("日時",), ("dly cal dt",), ("dlycaldt",),
         ("time left",),
         ("close time",), ("end time",), ("time period end",), ("end",),
     ),
     "symbol": (("symbol",), ("ticker",), ("sym",), ("ts code",), ("instrument",), ("name",), ("code",),
                ("tic",), ("act symbol",), ("stock",), ("pair",), ("ric",), ("isin",), ("instrument name",),
-               ("inst id",)),
+               ("inst id",), ("股票代码",), ("代码",), ("証券コード",)),
     "open": (("open",), ("o",), ("open price",), ("price open",), ("opening price",), ("first",),
              ("eröffnung",), ("eröffnungskurs",), ("erster",), ("otwarcie",), ("apertura",),
-             ("ouverture",), ("开盘",), ("px open",), ("open prc",), ("eröffn",), ("abertura",), ("ouv",),
+             ("ouverture",), ("开盘",), ("开盘价",), ("始値",),
+             ("px open",), ("open prc",), ("eröffn",), ("abertura",), ("ouv",),
              ("openprc",), ("dly open",), ("dlyopen",)),
     "high": (("high",), ("h",), ("high price",), ("price high",), ("max",), ("hoch",), ("tageshoch",),
-             ("höchst",), ("najwyzszy",), ("máximo",), ("plus haut",), ("最高",), ("px high",),
+             ("höchst",), ("najwyzszy",), ("máximo",), ("plus haut",), ("最高",), ("最高价",), ("高値",),
+             ("px high",),
              ("high 1",), ("máxima",), ("massimo",), ("hoog",), ("askhi",), ("dly high",), ("dlyhigh",)),
     "low": (("low",), ("l",), ("low price",), ("price low",), ("min",), ("tief",), ("tagestief",),
-            ("tiefst",), ("najnizszy",), ("mínimo",), ("plus bas",), ("最低",), ("px low",), ("low 1",),
+            ("tiefst",), ("najnizszy",), ("mínimo",), ("plus bas",), ("最低",), ("最低价",), ("安値",),
+             ("px low",), ("low 1",),
             ("mínima",), ("minimo",), ("laag",), ("bidlo",), ("dly low",), ("dlylow",)),
     "close": (("close",), ("c",), ("close price",), ("price close",), ("closing price",), ("close last",),
               ("schluss",), ("schlusskurs",), ("zamkniecie",), ("cierre",), ("clôture",), ("收盘",),
-              ("px last",), ("trdprc 1",), ("last price",), ("zuletzt",), ("último",), ("dernier",),
+              ("收盘价",), ("終値",), ("px last",), ("trdprc 1",), ("last price",),
+              ("zuletzt",), ("último",), ("dernier",),
               ("ultimo",), ("ostatnio",), ("laatst",), ("latest",), ("last",), ("price",),
               ("dly close",), ("dlyclose",), ("prc",), ("dly prc",), ("dlyprc",)),
     "volume": (("volume",), ("vol",), ("v",), ("volume traded",), ("total volume",), ("base volume",),
                ("real volume",), ("tickvol",), ("tick volume",), ("volumen",), ("wolumen",), ("stücke",),
-               ("umsatz",), ("成交量",), ("tottrdqty",), ("px volume",), ("acvol uns",), ("wol",),
+               ("umsatz",), ("成交量",), ("出来高",),
+             ("tottrdqty",), ("px volume",), ("acvol uns",), ("wol",),
                ("dly vol",), ("dlyvol",), ("number of shares",), ("no of shares",),
                ("total traded quantity",)),
     "vwap": (("vwap",), ("vw",), ("average",), ("weighted price",), ("wap",)),
     "trade_count": (("trade count",), ("trades",), ("transactions",), ("n",), ("number of trades",),
                     ("bar count",), ("trades count",), ("tradecount",), ("barcount",), ("num trades",)),
+    "complete": (("complete",), ("confirm",), ("is closed",), ("is complete",), ("is final",),
+                 ("window close",)),
     "price": (("price",), ("last",), ("trade price",), ("p",)),
     "size": (("size",), ("quantity",), ("qty",), ("amount",), ("volume",), ("s",)),
     "bid": (("bid",), ("bid price",), ("bidprice",)),
@@ -88,7 +97,8 @@ def resolve_columns(source: str, names: Sequence[str], spec: IngestSpec) -> dict
     positions = find_columns(source, names, spec)
     if not positions["symbol"] and symbol_of(source, spec) is None:
         raise SourceError(
-            f"{source}: no column names the symbol (columns: {', '.join(names)}): give it, as in "
+            _apart_by_blanks(source, names)
+            or f"{source}: no column names the symbol (columns: {', '.join(names)}): give it, as in "
             "--symbol SPY, or map its column, as in --map symbol=Ticker; where each file is named by its "
             "symbol, --symbol-from file takes it from there"
         )
@@ -108,6 +118,17 @@ def resolve_columns(source: str, names: Sequence[str], spec: IngestSpec) -> dict
     if spec.rows == "bars":
         _check_volume(source, names, spec)
     return {target: at for target, at in positions.items() if at}
+
+
+def _apart_by_blanks(source: str, names: Sequence[str]) -> str | None:
+    """Return what to do with a header whose names stand apart by blanks; None of others."""
+    words = re.split(r"\s{2,}|\t", names[0].strip()) if len(names) == 1 else []
+    if len(words) < len(_REQUIRED["bars"]) - 1:
+        return None
+    return (
+        f"{source}: columns stand apart by blanks ({', '.join(words)}), as of fixed width, which is "
+        "not read: write it as CSV, as with pandas.read_fwf(…).to_csv(…)"
+    )
 
 
 def find_columns(source: str, names: Sequence[str], spec: IngestSpec) -> dict[str, tuple[int, ...]]:
@@ -147,6 +168,7 @@ def layout_of(source: str, spec: IngestSpec) -> Layout:
         by_order=spec.ambiguous == "order",
         price_unit=spec.price_unit,
         allow_nonpositive=spec.allow_nonpositive,
+        written_us=written_at(source),
     )
 
 

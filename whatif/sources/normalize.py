@@ -15,7 +15,7 @@ from whatif.sources.chunk import Chunk, Layout, joined
 from whatif.sources.grid import find_grid, starts_on
 from whatif.sources.numbers import read_counts, read_numbers
 from whatif.sources.review import FileReview
-from whatif.sources.rules import NOISE, RULES, broken_price_rules, mend_range
+from whatif.sources.rules import NOISE, RULES, are_unfinished, broken_price_rules, mend_range
 from whatif.sources.sessions import Tags, breaks_of, find_days, tag_bars
 from whatif.sources.spacing import first_rows, overlapping
 from whatif.sources.times import Times, read_times
@@ -213,6 +213,7 @@ def normalize(chunk: Chunk, review: FileReview | None = None) -> pa.RecordBatch:
     broken = {
         "missing_symbol": symbols.missing,
         **times.broken,
+        "unfinished": _unfinished(chunk, placed, times.known),
         "unparsable_number": unparsable,
         **broken_price_rules({name: values[name] for name in _PRICES}, values["volume"]),
         "outside_calendar": times.known & ~placed.tags.known,
@@ -247,6 +248,15 @@ def _numbers(chunk: Chunk, review: FileReview, before: int) -> tuple[dict[str, F
             values[name] = values[name] / chunk.layout.price_unit
     review.mended += mend_range(values)
     return values, bad
+
+
+def _unfinished(chunk: Chunk, placed: Placed, known: BoolArray) -> BoolArray:
+    """Return which bars had not ended; a day ends with its session."""
+    length, tags, ts = timeframe_us(chunk.layout.timeframe), placed.tags, placed.ts
+    closes = np.where(tags.regular, np.minimum(ts + length, tags.session_close), ts + length)
+    ends = tags.session_close if length == DAY_US else closes
+    flags = chunk.columns.get("complete")
+    return are_unfinished(flags, ts, ends, known & tags.found, chunk.layout.written_us)
 
 
 @dataclass(frozen=True, eq=False)

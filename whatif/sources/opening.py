@@ -6,6 +6,7 @@ import bz2
 import gzip
 import io
 import lzma
+import os
 import zipfile
 import zlib
 from collections.abc import Callable
@@ -123,6 +124,14 @@ def open_binary(path: str) -> IO[bytes]:
         raise SourceError(f"{path}: is not a zip, or half-written ({error}): fetch it again") from error
     except OSError as error:
         raise SourceError(f"{path}: cannot be read: {explanation(error)}") from error
+
+
+def written_at(path: str) -> int | None:
+    """Return when a file of a disk, or its zip, was written last, microseconds UTC; None of others."""
+    try:
+        return os.stat(path.partition(MEMBER)[0]).st_mtime_ns // 1_000
+    except (OSError, ValueError):
+        return None
 
 
 def members_of(path: str) -> tuple[str, ...]:

@@ -5,9 +5,11 @@ The order is that in which rules are tried: a row is refused under the first it 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 
-from whatif.typing import BoolArray, FloatArray
+from whatif.typing import BoolArray, FloatArray, IntArray
 
 NOISE = 1e-12
 """Share of a price that rounding may move it by, as when prices are adjusted for splits and dividends."""
@@ -23,6 +25,7 @@ RULES: dict[str, str] = {
     "implausible_date": "the stamp's year is one of bars: from 1850 to the next year",
     "ambiguous_time": "the local stamp occurs once; it does not when clocks are set back",
     "nonexistent_time": "the local stamp exists; it does not when clocks are set forward",
+    "unfinished": "the bar had ended when its file was written, and none of its columns says that it goes on",
     "unparsable_number": "every price, the volume and vwap are numbers, and the trade count is a whole one",
     "missing_price": "open, high, low and close are there",
     "not_finite": "no price and no volume is infinite",
@@ -83,6 +86,34 @@ def mend_range(prices: dict[str, FloatArray]) -> int:
     prices["low"] = np.where(below, inner[0], low)
     prices["high"] = np.where(above, inner[1], high)
     return int((below | above).sum())
+
+
+_NOT_YET = frozenset({"false", "f", "no", "n", "0", "0.0"})
+_ENDED = frozenset({"true", "t", "yes", "y", "1", "1.0"})
+
+
+def are_unfinished(
+    flags: Iterable[object] | None, starts: IntArray, ends: IntArray, known: BoolArray, written_us: int | None
+) -> BoolArray:
+    """Tell which bars go on: their provider says so, or they had begun and not ended when they were written.
+
+    Parameters
+    ----------
+    flags : iterable of object (n,) or None
+        Whether each is complete, as its file says it: true or 1, false or 0. What is neither says nothing.
+    starts, ends : int64 array (n,)
+        When bars begin and end, microseconds UTC.
+    known : bool array (n,)
+        Bars whose times are known.
+    written_us : int or None
+        When their file was written. It says nothing where a bar begins later, as in a copy of another age.
+    """
+    said = [str(flag).strip().lower() for flag in flags] if flags is not None else [""] * len(starts)
+    found = np.array([flag in _NOT_YET for flag in said], dtype=bool)
+    if written_us is not None and known.any() and starts[known].max() <= written_us:
+        ended = np.array([flag in _ENDED for flag in said], dtype=bool)
+        found |= known & (ends > written_us) & ~ended
+    return found
 
 
 def _any_row(table: BoolArray) -> BoolArray:

@@ -15,7 +15,18 @@ from whatif.texts import shown
 
 STAMPS = ("start", "end")
 TARGETS: Mapping[str, tuple[str, ...]] = {
-    "bars": ("ts", "symbol", "open", "high", "low", "close", "volume", "vwap", "trade_count"),
+    "bars": (
+        "ts",
+        "symbol",
+        "open",
+        "high",
+        "low",
+        "close",
+        "volume",
+        "vwap",
+        "trade_count",
+        "complete",
+    ),
     "trades": ("ts", "symbol", "price", "size", "conditions", "venue"),
     "quotes": ("ts", "symbol", "bid", "bid_size", "ask", "ask_size", "conditions", "venue"),
 }
