@@ -6,6 +6,7 @@ import json
 import zipfile
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from whatif.errors import SourceError
@@ -135,6 +136,43 @@ LAND = {
         {**NYSE, "timeframe": "1d"},
         two("2024-01-02 14:30", "2024-01-31 14:30"),
     ),
+    # Excel in Switzerland, German
+    "Swiss thousands": (
+        "Datum;Eröffnung;Hoch;Tief;Schluss;Volumen\n03.01.2024;1’187.50;1’187.60;1’186.90;1’187.00;1’000’900\n"
+        "31.01.2024;1'187.50;1'187.60;1'186.90;1'187.00;1'000'900\n",
+        {**NYSE, "timeframe": "1d"},
+        [(f"2024-01-{day} 14:30", 1187.5, 1187.6, 1186.9, 1187.0, 1000900.0) for day in ("03", "31")],
+    ),
+    # nseindia.com's security-wise archive: lakhs, quoted, blanks behind names
+    "Indian thousands": (
+        '"Date ","series ","OPEN ","HIGH ","LOW ","PREV. CLOSE ","ltp ","close ","vwap ","VOLUME "\n'
+        + "".join(
+            f'"{day}-Jan-2024","EQ","1,23,456.50","1,24,000.00","1,23,000.00","1,22,000.00","1","1,23,500.05",'
+            '"1,23,600.00","12,34,567"\n'
+            for day in ("02", "03")
+        ),
+        NYSE,
+        [(f"2024-01-0{k} 14:30", 123456.5, 124000.0, 123000.0, 123500.05, 1234567.0) for k in (2, 3)],
+    ),
+    # akshare, stock_zh_a_hist: other order
+    "Chinese names": (
+        "日期,股票代码,开盘,收盘,最高,最低,成交量,成交额,振幅,涨跌幅,涨跌额,换手率\n"
+        "2024-01-02,000001,187.15,187.5,187.9,187.1,1000,187500,1,1,1,1\n"
+        "2024-01-03,000001,187.5,187.0,187.6,186.9,900,168500,1,1,1,1\n",
+        NYSE,
+        DAYS,
+    ),
+    "Japanese names": (
+        f"日付,始値,高値,安値,終値,出来高\n2024/01/02,{P1},1000\n2024/01/03,{P2},900\n",
+        NYSE,
+        DAYS,
+    ),
+    # two lines of names, of which each lacks some
+    "two headers": (
+        f",Price,Price,Price,Price,Volume\nDate,Open,High,Low,Close,\n2024-01-02,{P1},1000\n2024-01-03,{P2},900\n",
+        NYSE,
+        DAYS,
+    ),
     # Tiingo's: other order, adjusted columns behind, a dividend
     "other order": (
         "date,close,high,low,open,volume,adjClose,adjHigh,adjLow,adjOpen,adjVolume,divCash,splitFactor\n"
@@ -193,6 +231,72 @@ def test_prices_in_two_objects_of_each_row_are_two_prices(tmp_path: Path) -> Non
         rows_of(path, **CRYPTO)
     mapping = {name: (f"bid {name[0]}",) for name in ("open", "high", "low", "close")}
     assert told(rows_of(path, **CRYPTO, columns=mapping)[0]) == MINUTES
+
+
+FRAME = pd.DataFrame(
+    [[187.15, 187.9, 187.1, 187.5, 1000], [187.5, 187.6, 186.9, 187.0, 900]],
+    columns=["Open", "High", "Low", "Close", "Volume"],
+    index=pd.to_datetime(["2024-01-02 14:30", "2024-01-02 14:31"], utc=True).rename("ts"),
+)
+
+
+@pytest.mark.parametrize("orient", ["columns", "index", "split", "table", "records"])
+def test_json_of_pandas(tmp_path: Path, orient: str) -> None:
+    path = tmp_path / "SPY.json"
+    frame = FRAME.reset_index() if orient == "records" else FRAME
+    frame.to_json(path, orient=orient, date_format="iso")  # type: ignore[call-overload]
+    rows, _ = rows_of(path, **CRYPTO)
+    assert told(rows) == MINUTES
+    assert {row["symbol"] for row in rows} == {"SPY"}
+
+
+def test_what_is_missing_in_further_columns_is_no_fault(tmp_path: Path) -> None:
+    path = tmp_path / "SPY.parquet"
+    FRAME.assign(vwap=[None, 187.0], remark=["", None], turnover=[float("nan"), 1.0]).to_parquet(path)
+    assert told(rows_of(path, **CRYPTO)[0]) == MINUTES
+    as_json = tmp_path / "SPY.json"
+    as_json.write_text(FRAME.assign(note=None).reset_index().to_json(orient="records", date_format="iso"))
+    assert told(rows_of(as_json, **CRYPTO)[0]) == MINUTES
+
+
+@pytest.mark.parametrize("name", ["X.csv", "SPY_60.csv"])
+def test_as_many_columns_as_an_exchange_has_are_not_its_file(tmp_path: Path, name: str) -> None:
+    # 12 columns as Binance's klines, 7 as Kraken's: stamps of both count from 1970
+    path = tmp_path / name
+    rest = ",9,1,1,1,1,1" if name == "X.csv" else ",9"
+    path.write_text(
+        "".join(f"2024-01-02 09:3{k}:00,{p},{v}{rest}\n" for k, (p, v) in enumerate([(P1, 1000), (P2, 900)]))
+    )
+    with pytest.raises(SourceError, match="no exchange is given"):
+        rows_of(path, symbol="SPY", timezone="America/New_York")
+    assert told(rows_of(path, **NY, symbol="SPY", timeframe="1min")[0]) == MINUTES
+
+
+def test_the_folder_within_a_zip_is_the_symbol(tmp_path: Path) -> None:
+    path = tmp_path / "days.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        for symbol in ("AAPL", "MSFT"):
+            lines = f"{HEADER}\n2024-01-02 09:30:00,{P1},1000\n2024-01-02 09:31:00,{P2},900\n"
+            archive.writestr(f"{symbol}/20240102.csv", lines)
+    rows, _ = rows_of(path, **NY)
+    assert [row["symbol"] for row in rows] == ["AAPL", "AAPL", "MSFT", "MSFT"]
+
+
+NOT_READ = {
+    "SPY.xlsx": "read_excel",
+    "SPY.pkl": "only if you trust it",
+    "SPY.h5": "read_hdf",
+    "SPY.tar.gz": "unpack it",
+    "SPY.7z": "unpack it",
+}
+
+
+@pytest.mark.parametrize(("name", "remedy"), NOT_READ.items())
+def test_what_is_not_read_is_named_with_what_to_do(tmp_path: Path, name: str, remedy: str) -> None:
+    path = tmp_path / name
+    path.write_bytes(b"something")
+    with pytest.raises(SourceError, match=remedy):
+        rows_of(path, **NYSE)
 
 
 def test_the_pair_beside_rows_is_their_symbol(tmp_path: Path) -> None:
@@ -256,6 +360,15 @@ def test_what_tells_of_the_files_beside_it_is_left_out_and_named(tmp_path: Path)
 
 
 REFUSED = {
+    "fixed width": (
+        "Date        Open    High    Low     Close   Volume\n"
+        "2024-01-02  187.15  187.9   187.1   187.5   1000\n",
+        "read_fwf",
+    ),
+    "times without dates": (
+        f"Time,Open,High,Low,Close,Volume\n09:30:00,{P1},1000\n09:31:00,{P2},900\n",
+        "no column holds its date",
+    ),
     # TradeStation's volumes stand in two columns: neither is the volume, and 0 is wrong
     "parts of a volume": (
         f'"Date","Time","Open","High","Low","Close","Up","Down"\n01/17/2024,0931,{P1},600,400\n',

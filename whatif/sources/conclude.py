@@ -91,7 +91,8 @@ def conclude(begin: Beginning, spec: IngestSpec) -> Concluded:
         If the user names a layout or a column that there is none of.
     """
     work = Look(begin, spec)
-    work.provider = provider_of(spec.layout, begin.stem, begin.names, begin.rows.shape[1], begin.above)
+    row = [str(value) for value in begin.rows.iloc[0]] if len(begin.rows) else []
+    work.provider = provider_of(spec.layout, begin.stem, begin.names, begin.rows.shape[1], begin.above, row)
     _layout(work)
     if not _columns(work):
         return Concluded(begin.path, work.spec, tuple(work.findings), tuple(work.questions))
@@ -276,8 +277,11 @@ def _symbol(work: Look) -> None:
         symbol = symbol.upper() if symbol else None
     symbol = symbol or _ticker_in(begin.stem)
     if symbol is None and not re.search(r"[A-Za-z]{2}", begin.stem):
-        folder = PurePosixPath(begin.path.replace("\\", "/").partition(MEMBER)[0]).parent.name
-        symbol, why = _ticker_in(folder), f"its folder is {folder!r}"
+        archive, _, member = begin.path.replace("\\", "/").partition(MEMBER)
+        for path in (member, archive):
+            folder = PurePosixPath(path).parent.name
+            if symbol is None and (symbol := _ticker_in(folder)) is not None:
+                why = f"its folder is {folder!r}"
     if symbol is not None:
         work.take(f"--symbol {symbol}", why, symbol=symbol)
 

@@ -18,6 +18,12 @@ MISSING = frozenset({"", "nan", "na", "n/a", "null", "none", "-", "--", "<na>"})
 """What stands for no value, in any case."""
 
 THOUSANDS = (".", ",", "'", " ", "_")
+COMMAS = r"\d{1,3}(?:,\d{2,3})*,\d{3}"
+"""A whole number with commas between its groups: of three digits, or as in India 12,34,567."""
+
+QUOTE = "\u2019"
+"""The mark that Switzerland's spreadsheets write between thousands for '."""
+
 _BLANKS = "[\u00a0\u202f\u2009]"
 _MAX_COUNT = 2.0**53
 _SIGN = r"^([+-]?)[$€£¥₹] ?"
@@ -138,7 +144,7 @@ def with_commas(column: pd.Series) -> tuple[str, str] | None:
     commas = words.filter(pc.fill_null(pc.match_substring(words, ","), False))
     if not len(commas) or len(commas) <= len(words) / 2:
         return None
-    groups = pc.all(pc.match_substring_regex(commas, r"^[+-]?\d{1,3}(?:,\d{3})+(?:\.\d*)?$")).as_py()
+    groups = pc.all(pc.match_substring_regex(commas, rf"^[+-]?{COMMAS}(?:\.\d*)?$")).as_py()
     option = "--thousands ," if groups else "--decimal ,"
     if groups and not pc.any(pc.match_substring_regex(commas, r",.*[,.]")).as_py():
         option = "--decimal , or --thousands ,"
@@ -178,9 +184,11 @@ def _words(column: pd.Series) -> pa.Array:
 def _plain(column: pd.Series, style: NumberStyle) -> pd.Series:
     """Return numbers with a point and without groups; what is not of the style is left as no number."""
     text = column.astype("str").str.strip().str.replace(_BLANKS, " ", regex=True)
+    text = text.str.replace(QUOTE, "'", regex=False) if style.thousands == "'" else text
     text = text.str.replace(_SIGN, r"\1", regex=True) if style.units else text
     sign, group = re.escape(style.decimal), re.escape(style.thousands or "")
-    whole = rf"(?:\d{{1,3}}(?:{group}\d{{3}})+|\d*)" if group else r"\d*"
+    groups = COMMAS if style.thousands == "," else rf"\d{{1,3}}(?:{group}\d{{3}})+"
+    whole = rf"(?:{groups}|\d*)" if group else r"\d*"
     unit = "| ?[KMBkmb]" if style.units else ""
     of_style = text.str.fullmatch(rf"[+-]?{whole}(?:{sign}\d*)?(?:[eE][+-]?\d+{unit})?")
     of_style = of_style.fillna(False).astype(bool)

@@ -234,6 +234,11 @@ def time_hint(stamps: pd.Series, time_format: str | None) -> str:
     """Return what is wrong with stamps none of which is a time, and what to type."""
     shown = [str(stamp).strip() for stamp in stamps.dropna().iloc[:50]]
     what = f"{str(stamps.iloc[0])!r} is not a time ({time_format or 'ISO 8601'})"
+    if shown and all(re.fullmatch(r"\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?", one) for one in shown):
+        return (
+            f"{what}: it is a time of day, and no column holds its date (one of a file's name or folder "
+            "is not read): add a column of dates, and join both, as in --map ts=Date+Time"
+        )
     counts = pd.to_numeric(stamps, errors="coerce")
     unit = None if counts.isna().any() else fitting_epoch(float(np.median(counts)))
     if unit is not None:

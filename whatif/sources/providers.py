@@ -50,6 +50,8 @@ class Provider:
         Column of the table → name, as `bare_name` writes it, where the usual order is not right.
     by_name : bool
         Whether only `--layout` says that a file is of it: nothing in the file shows it.
+    row : str
+        Regular expression that matches the whole first row, commas between its fields; "" for any row.
     """
 
     name: str
@@ -65,8 +67,9 @@ class Provider:
     price_unit: float = 1.0
     mapping: Mapping[str, str] = field(default_factory=dict)
     by_name: bool = False
+    row: str = ""
 
-    def fits(self, stem: str, names: Sequence[str], width: int, above: str) -> bool:
+    def fits(self, stem: str, names: Sequence[str], width: int, above: str, row: Sequence[str]) -> bool:
         """Tell whether a file shows that it is of this layout.
 
         Parameters
@@ -79,6 +82,8 @@ class Provider:
             Fields of a row.
         above : str
             The lines above the header.
+        row : sequence of str
+            Its first row.
         """
         if self.by_name or not (self.header or self.file or self.above or self.columns):
             return False
@@ -88,13 +93,18 @@ class Provider:
             return False
         if self.file and re.fullmatch(self.file, stem) is None:
             return False
+        if self.row and re.fullmatch(self.row, ",".join(row)) is None:
+            return False
         return not self.above or self.above in above.lower()
 
 
 _OHLC = ("open", "high", "low", "close")
 _FREQTRADE = r"(?P<symbol>[A-Z0-9]+_[A-Z0-9]+(_[A-Z0-9]+)?)-(?P<timeframe>\d+[mhd])(-(spot|futures))?"
+_COUNTED = r"\d{10,16}(\.\d*)?,.*"
+"""A row whose stamp counts from 1970."""
+
 PROVIDERS = (
-    Provider("binance", columns=_KLINE, exchange=ALWAYS),
+    Provider("binance", columns=_KLINE, exchange=ALWAYS, row=r"\d{10,16}(,[^,]*){5},\d{10,16}(,[^,]*){5}"),
     Provider("binance", header=("open time", "close time", "base asset volume"), exchange=ALWAYS,
              file=r"(?P<symbol>[A-Z0-9]+_[A-Z0-9]+)-(?P<timeframe>\d+[a-z])-[\d-]+"),
     Provider("binance", header=("open time", "close time", "quote volume"), exchange=ALWAYS),
@@ -131,9 +141,10 @@ PROVIDERS = (
     Provider("kdb", header=("date", "sym", "time"), mapping={"symbol": "sym"}),
     Provider("databento", header=("ts event", "rtype", "publisher id", "instrument id"), price_unit=1e9),
     Provider("freqtrade", header=("date", *_OHLC, "volume"), exchange=ALWAYS, file=_FREQTRADE),
-    Provider("freqtrade", columns=("timestamp", *_OHLC, "volume"), exchange=ALWAYS, file=_FREQTRADE),
+    Provider("freqtrade", columns=("timestamp", *_OHLC, "volume"), exchange=ALWAYS, file=_FREQTRADE,
+             row=_COUNTED),
     Provider("kraken", columns=("timestamp", *_OHLC, "volume", "trades"), exchange=ALWAYS,
-             file=rf"(?P<symbol>[A-Z0-9]+)_{_MINUTES}"),
+             file=rf"(?P<symbol>[A-Z0-9]+)_{_MINUTES}", row=_COUNTED),
     Provider("bitmex", header=("timestamp", *_OHLC, "trades", "volume", "vwap", "last size", "turnover"),
              exchange=ALWAYS, stamps="end"),
     Provider("coinapi", header=("time period start", "price open", "volume traded"), exchange=ALWAYS),
@@ -150,7 +161,7 @@ def layout_names() -> tuple[str, ...]:
 
 
 def provider_of(
-    named: str | None, stem: str, names: Sequence[str], width: int, above: str
+    named: str | None, stem: str, names: Sequence[str], width: int, above: str, row: Sequence[str] = ()
 ) -> Provider | None:
     """Return the layout that a user names or that a file shows; None if it shows none.
 
@@ -158,14 +169,14 @@ def provider_of(
     ----------
     named : str or None
         As `--layout`.
-    stem, width, above
+    stem, width, above, row
         As in `Provider.fits`.
     names : sequence of str
         The file's header as it is.
     """
     bare = [bare_name(name) for name in names]
     every = [one for one in PROVIDERS if named is None or one.name == named]
-    found = next((one for one in every if one.fits(stem, bare, width, above)), None)
+    found = next((one for one in every if one.fits(stem, bare, width, above, row)), None)
     if found is None and named is not None:
         found = next((one for one in every if not one.columns or len(one.columns) == width), every[0])
     return found

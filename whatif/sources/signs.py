@@ -5,7 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
+from whatif.sources.numbers import COMMAS, QUOTE
+
 _GROUPS = r"[+-]?\d{1,3}(?:%s\d{3})+"
+_COMMAS = rf"[+-]?{COMMAS}"
 _UNIT = re.compile(r"^([+-]?)[$€£¥₹] ?|(?<=\d) ?[KMBkmb]$")
 
 
@@ -25,14 +28,15 @@ def signs_of(prices: Sequence[str], volumes: Sequence[str]) -> tuple[str | None,
     prices, volumes : sequence of str
         As a file has them.
     """
-    cleaned = [_UNIT.sub(r"\1", text.strip()) for text in (*prices, *volumes)]
+    cleaned = [_UNIT.sub(r"\1", text.strip().replace(QUOTE, "'")) for text in (*prices, *volumes)]
     numbers = [text for text in cleaned if text]
     of_prices = numbers[: sum(1 for text in prices if text.strip())]
     whole = "\n".join(numbers)
     if not re.search(r"[,' _\u00a0]|\.\d*\.", whole):  # points, and no groups
         return None, None
     for decimal, group in ((".", ","), (",", ".")):
-        if any(re.fullmatch(_GROUPS % re.escape(group) + re.escape(decimal) + r"\d+", t) for t in numbers):
+        groups = _COMMAS if group == "," else _GROUPS % re.escape(group)
+        if any(re.fullmatch(groups + re.escape(decimal) + r"\d+", t) for t in numbers):
             return decimal, group
     for group in ("'", " ", "\u00a0", "_"):
         if any(re.fullmatch(_GROUPS % re.escape(group) + r"(?:[.,]\d+)?", text) for text in numbers):
@@ -40,7 +44,7 @@ def signs_of(prices: Sequence[str], volumes: Sequence[str]) -> tuple[str | None,
             return decimal, " " if group == "\u00a0" else group
     commas = [text for text in numbers if "," in text]
     dots = [text for text in of_prices if "." in text]
-    if commas and any(not re.fullmatch(_GROUPS % ",", text) for text in commas):
+    if commas and any(not re.fullmatch(_COMMAS, text) for text in commas):
         return (",", None) if not dots and not any(text.count(",") > 1 for text in commas) else (None, None)
     if commas and (any(text.count(",") > 1 for text in commas) or _are_points(dots)):
         return ".", ","

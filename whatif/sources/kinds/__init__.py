@@ -16,7 +16,20 @@ from whatif.sources.file_source import FileSource
 
 SEAM = Seam("whatif.sources", Source, "source", classes_in(__name__, Source))
 
-_NOT_READ = (".h5", ".hdf5", ".pkl", ".xlsx", ".xls")
+_ONE = "files of this kind are not read: write it as CSV or Parquet, as with pandas."
+_UNPACK = (
+    "archives of this kind are not read: unpack it, and name the files or their folder, or a zip of them"
+)
+_BY_PANDAS = {
+    (".h5", ".hdf5"): "read_hdf(…).to_parquet(…)",
+    (".pkl", ".pickle"): "read_pickle(…).to_parquet(…), which runs what is in it: only if you trust it",
+    (".xlsx", ".xls", ".xlsm", ".ods"): "read_excel(…).to_csv(…), or save the sheet as CSV",
+    (".sqlite", ".sqlite3", ".db"): "read_sql(…).to_parquet(…)",
+}
+_ARCHIVES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar.zst", ".7z", ".rar", ".lz4", ".z")
+_NOT_READ = {end: f"{_ONE}{by}" for ends, by in _BY_PANDAS.items() for end in ends}
+_NOT_READ |= dict.fromkeys(_ARCHIVES, _UNPACK)
+"""Ending of a file's name → why it is not read, and what to do."""
 
 
 def file_kinds(named: str = "auto") -> dict[str, type[FileSource]]:
@@ -58,11 +71,8 @@ def file_kind(path: str, named: str = "auto") -> type[FileSource]:
             return kind
     if path.lower().endswith(".zip"):  # whatever is in it
         return kinds["lean"]
-    if path.lower().endswith(_NOT_READ):
-        raise SourceError(
-            f"{path}: files of this kind are not read: write it as CSV or Parquet, as with "
-            "pandas.read_hdf(…).to_parquet(…)"
-        )
+    if (ending := next((one for one in _NOT_READ if path.lower().endswith(one)), None)) is not None:
+        raise SourceError(f"{path}: {_NOT_READ[ending]}")
     raise SourceError(f"{path}: the file's name does not say its format: give it, as in --format csv")
 
 

@@ -179,7 +179,30 @@ def _stamped_columns(found: Mapping[str, Any]) -> list[Any]:
     return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
 
+def _of_pandas(found: Mapping[str, Any]) -> list[Any]:
+    """Return rows of what `DataFrame.to_json` writes, of any `orient`; none of anything else."""
+    if found.keys() == {"schema", "data"} and isinstance(found["data"], list):
+        return _rows(found["data"])
+    names, rows, index = (found.get(key) for key in ("columns", "data", "index"))
+    if isinstance(names, list) and isinstance(rows, list) and isinstance(index, list):
+        whole = all(isinstance(row, list) and len(row) == len(names) for row in rows)
+        if not whole or len(index) != len(rows) or any(map(_nested, (*names, *index))):
+            return []
+        return [
+            {"index": at, **dict(zip(names, row, strict=True))} for at, row in zip(index, rows, strict=True)
+        ]
+    columns = list(found.values())
+    if len(columns) < _FIELDS - 1 or not all(isinstance(column, Mapping) and column for column in columns):
+        return []
+    by_name = {"open", "high", "low", "close"} <= {bare_name(str(name)) for name in found}
+    if not by_name or any(column.keys() != columns[0].keys() for column in columns):
+        return []
+    return [{"index": at, **{name: found[name][at] for name in found}} for at in columns[0]]
+
+
 def _rows_of_object(found: Mapping[str, Any]) -> list[Any]:
+    if rows := _of_pandas(found):
+        return rows
     lists = {name: value for name, value in found.items() if isinstance(value, list)}
     if len(lists) < _FIELDS and (rows := _stamped_columns(found)):
         return rows
@@ -194,6 +217,8 @@ def _rows_of_object(found: Mapping[str, Any]) -> list[Any]:
     if flat and len(flat) == len(found) and all(len(value) >= _FIELDS - 1 for value in flat):
         return [{"timestamp": stamp, **value} for stamp, value in found.items()]
     inside = {name: rows for name, value in found.items() if (rows := _rows(value))}
+    wide = {name: rows for name, rows in inside.items() if len(rows[0]) >= _FIELDS}
+    inside = wide or inside  # what is narrower holds no bars: fields of a schema, dividends
     objects = len(inside) > 1 and all(isinstance(rows[0], Mapping) for rows in inside.values())
     if objects and not any("symbol" in row for rows in inside.values() for row in rows):
         return [{"symbol": name, **row} for name, rows in inside.items() for row in rows]
