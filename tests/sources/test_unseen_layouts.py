@@ -326,6 +326,15 @@ def test_a_turnover_is_not_taken_for_the_volume(tmp_path: Path) -> None:
     assert [row["volume"] for row in found[:2]] == [5.0, 6.0]
 
 
+def test_at_par_nothing_is_asked(tmp_path: Path) -> None:
+    # a pair of two dollars: each of its volumes is the other times a price
+    path = tmp_path / "USDC_USDT.csv"
+    rows = [f"2024-03-{k:02d},1.0001,1.0003,0.9998,1,{100000 * k},{100001 * k}\n" for k in range(1, 29)]
+    path.write_text("Date,Open,High,Low,Close,Volume,Quote Volume\n" + "".join(rows))
+    found, _ = rows_of(path, **CRYPTO, symbol="USDC/USDT")
+    assert [row["volume"] for row in found[:2]] == [100000.0, 200000.0]
+
+
 def test_a_volume_before_prices_is_no_high(tmp_path: Path) -> None:
     # Gate.io's candlesticks: stamp, volume, close, high, low, open
     path = tmp_path / "BTC_USDT-202401.csv"

@@ -362,6 +362,9 @@ def volume_behind(rows: pd.DataFrame, low: int, high: int, volume: int, others: 
         [rows[k].astype("str").fillna("").str.strip().tolist() for k in (low, high, volume, *others)]
     )
     lows, highs, amounts = columns[:3]
+    at_par = (lows >= _PAR[0]) & (highs <= _PAR[1])  # each of two volumes is the other times a price
+    if at_par.all():
+        return None
     for k, sizes in zip(others, columns[3:], strict=True):
         with np.errstate(divide="ignore", invalid="ignore"):
             price = amounts / sizes
@@ -373,6 +376,8 @@ def volume_behind(rows: pd.DataFrame, low: int, high: int, volume: int, others: 
 
 
 _ROUNDED, _ENOUGH = 1e-3, 20
+_PAR = (0.97, 1.03)
+"""Prices of two dollars: nothing shows which of two volumes is the turnover."""
 
 
 def _texts(column: pd.Series) -> list[str]:
