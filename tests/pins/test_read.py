@@ -57,6 +57,17 @@ def test_of_a_length_under_two_names_the_row_that_was_ingested_last_stands() -> 
 
 
 class TestReadBars:
+    def test_a_length_that_is_not_there_names_those_that_are(
+        self, hadoop_bars, lake_home: LakeLocation
+    ) -> None:
+        hadoop_bars([bar("SPY", "2013-10-07 13:30", 500.0, timeframe="60min")])
+        with pytest.raises(
+            LakeError, match="'SPY' has no 1min bars in the lake: it has 1h: give timeframe='1h'"
+        ):
+            read_frame("SPY", location=lake_home)
+        with pytest.raises(LakeError, match="'IBM' has no 1min bars in the lake: ingest some first"):
+            read_frame("IBM", location=lake_home)
+
     def test_regular_bars_of_one_symbol_oldest_first(self, hadoop_bars, lake_home: LakeLocation) -> None:
         hadoop_bars(ROWS)
         bars = read_bars(current_pin(lake_home, "bars"), "SPY", "1min")

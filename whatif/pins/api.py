@@ -23,7 +23,7 @@ from whatif.pins.current import (
     open_table,
     renamed_pin,
 )
-from whatif.pins.filters import bars_filter, of_timeframe
+from whatif.pins.filters import bars_filter, of_timeframe, one_of
 from whatif.pins.location import LakeLocation
 from whatif.pins.metadata import time_of_ms
 from whatif.pins.pin import Pin
@@ -231,7 +231,10 @@ def _check_symbols(pin: Pin, absent: Sequence[str], timeframe: str, names: Names
     known = set(read_arrow(pin, ["symbol"], of_timeframe(timeframe))["symbol"].unique().to_pylist())
     for symbol in absent:
         if known.isdisjoint(names.tickers_of(symbol)):
+            lengths = read_arrow(pin, ["timeframe"], one_of("symbol", sorted(names.tickers_of(symbol))))
+            others = sorted({canonical_timeframe(name) for name in lengths["timeframe"].unique().to_pylist()})
             hint = nearest(symbol, known) if known else "ingest some first (whatif ingest)"
+            hint = f"it has {', '.join(others)}: give timeframe={others[0]!r}" if others else hint
             raise LakeError(f"symbol {symbol!r} has no {timeframe} bars in the lake: {hint}")
 
 
