@@ -162,6 +162,13 @@ LAND = {
         NYSE,
         DAYS,
     ),
+    # Boursorama's and abcbourse's
+    "French names": (
+        "Date;Ouv.;+Haut;+Bas;Clôt.;Volume\n03/01/2024;187,5;187,6;186,9;187,0;900\n"
+        "31/01/2024;187,5;187,6;186,9;187,0;900\n",
+        {**NYSE, "timeframe": "1d"},
+        [(f"2024-01-{day} 14:30", *SECOND) for day in ("03", "31")],
+    ),
     "Japanese names": (
         f"日付,始値,高値,安値,終値,出来高\n2024/01/02,{P1},1000\n2024/01/03,{P2},900\n",
         NYSE,
@@ -369,6 +376,14 @@ def test_what_tells_of_the_files_beside_it_is_left_out_and_named(tmp_path: Path)
 
 
 REFUSED = {
+    "volumes in thousands": (
+        f"Date,Open,High,Low,Close,Volume ('000)\n2024-01-02,{P1},1000\n2024-01-03,{P2},900\n",
+        r"--map \"volume=Volume \('000\)\"",
+    ),
+    "volumes in millions": (
+        f"Date,Open,High,Low,Close,Volume [m]\n2024-01-02,{P1},1.5\n2024-01-03,{P2},0.9\n",
+        "counts thousands or millions",
+    ),
     "fixed width": (
         "Date        Open    High    Low     Close   Volume\n"
         "2024-01-02  187.15  187.9   187.1   187.5   1000\n",

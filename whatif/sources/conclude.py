@@ -307,6 +307,7 @@ def _volume(work: Look) -> None:
     """Choose the volume where several columns can be it and the rows show which; say so if there is none."""
     if "volume" in work.spec.columns:
         return
+    _ask_of_unit(work)
     several = volumes_in(work.names)
     rows = {name: work.begin.rows[work.names.index(name)] for name in several}
     if len(several) > 1:
@@ -336,6 +337,23 @@ def _volume(work: Look) -> None:
         return
     if not hinted and not work.at.get("volume") and all(work.at.get(p) for p in (*_PRICES, "ts")):
         _map(work, "volume", (), "no column is one; volumes are 0")
+
+
+_IN_UNITS = re.compile(
+    r"(?i)\b(thousands?|millions?|tsd|mio|mln)\b"
+    r"|[(\[]\s*(in )?(k|m|mm|mn|x ?1,?000|['’`]?000['’`]?s?)\.?\s*[)\]]"
+)
+
+
+def _ask_of_unit(work: Look) -> None:
+    """Ask where the name of the volume says that it counts thousands or millions."""
+    at = work.at.get("volume", ())
+    name = work.names[at[0]] if len(at) == 1 else ""
+    if _IN_UNITS.search(name):
+        work.questions.append(
+            f"by its name {name!r} counts thousands or millions, and volumes are stored as they stand: write "
+            f'them out in the file, or take them as they are with --map "volume={name}"'
+        )
 
 
 def _none_traded(work: Look) -> None:
