@@ -108,11 +108,13 @@ def are_unfinished(
     written_us : int or None
         When their file was written. It says nothing where a bar begins later, as in a copy of another age.
     """
-    said = [str(flag).strip().lower() for flag in flags] if flags is not None else [""] * len(starts)
-    found = np.array([flag in _NOT_YET for flag in said], dtype=bool)
-    if written_us is not None and known.any() and starts[known].max() <= written_us:
+    found, ended = np.zeros(len(starts), dtype=bool), np.zeros(len(starts), dtype=bool)
+    if flags is not None:
+        said = [str(flag).strip().lower() for flag in flags]
+        found = np.array([flag in _NOT_YET for flag in said], dtype=bool)
         ended = np.array([flag in _ENDED for flag in said], dtype=bool)
-        found |= known & (ends > written_us) & ~ended
+    if written_us is not None and known.any() and starts[known].max() <= written_us:
+        found = found | (known & (ends > written_us) & ~ended)
     return found
 
 
