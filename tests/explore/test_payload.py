@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 
-from whatif.explore.payload import MAX_SESSIONS, clock_of
+from whatif.explore.payload import MAX_SESSIONS, _codes, clock_of
 
 MINUTE = 60_000_000
 DAY = 1440 * MINUTE
@@ -29,3 +30,12 @@ def test_daily_bars_are_one_stretch_of_time_and_none_is_no_clock():
     assert len(clock_of(many)["first"]) == 1
     assert clock_of(days[:0])["first"] == []
     assert clock_of(days[:1])["last"] == [0]
+
+
+def test_texts_stand_as_the_study_has_them_and_numbers_by_size() -> None:
+    column = pd.Series(["linear", "trees", "linear", "old"])
+    assert _codes(column, ("trees", "linear")) == {
+        "levels": ["trees", "linear", "old"],
+        "codes": [1, 0, 1, 2],
+    }
+    assert _codes(pd.Series([20.0, None, 5.0]), (20, None, 5))["levels"] == [None, 5.0, 20.0]

@@ -7,7 +7,8 @@ import pytest
 from plotly.subplots import make_subplots
 
 from whatif.errors import WhatIfError
-from whatif.report import embed
+from whatif.report import embed, words
+from whatif.report.embed import board_payload, framed_map
 from whatif.report.figures import (
     distribution_figure,
     draw_distribution,
@@ -19,6 +20,7 @@ from whatif.report.figures import (
     heatmap_figure,
     trades_figure,
 )
+from whatif.report.heatmap import levels
 from whatif.report.theme import as_figure, two_drawings
 from whatif.report.timeline import Timeline
 
@@ -262,3 +264,28 @@ def test_trades_that_were_stored_without_a_reason_have_plain_exits():
         names = [trace.name for trace in trades_figure(_bars(), told).data]
         assert "exit" in names
         assert not {"stop", "target", "entry order"} & set(names)
+
+
+def test_texts_of_an_axis_stand_as_the_study_has_them_whatever_ranks_first(make) -> None:
+    models = ("trees", "linear", "none")
+    board = make.leaderboard({"model": list(models), "fast": [20, 5]}, ["A"])
+    assert tuple(board["model"].unique()) != models  # or the ranking's order would do
+    data = make.changed(
+        make.study(axes={"fast": [5, 20], "slow": [60]}, symbols=("A",), failed=0),
+        ranking={
+            "leaderboard": board,
+            "axes": ("model", "fast"),
+            "orders": {"model": models, "fast": (20, 5)},
+        },
+        series={"chosen": dict(board.iloc[0][["config_id", "symbol", "model", "fast"]])},
+    )
+    model, fast = board_payload(data)["axes"]
+    assert (model["levels"], fast["levels"]) == (list(models), ["5", "20"])
+    drawn = framed_map(data, "fast", "model", "sharpe")
+    assert drawn["data"][0]["y"] == list(models)
+    best = board.iloc[0]
+    at = drawn["layout"]["shapes"][0]
+    assert (at["x0"] + 0.5, at["y0"] + 0.5) == ([5, 20].index(best["fast"]), models.index(best["model"]))
+    assert words.axis_summary(data, "model") == "model: trees; linear; none"
+    # what the study does not name comes after what it does
+    assert levels(board["model"], order=("none",)).labels[0] == "none"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from itertools import permutations
 from pathlib import Path
 from types import SimpleNamespace
@@ -285,3 +286,18 @@ def test_commands_print_and_write_a_page(lake, tmp_path, capsys, monkeypatch) ->
     assert main(["judge", str(csv), "--trials", "5"]) == 0
     assert "luck" in capsys.readouterr().out.lower()
     assert main(["judge", str(tmp_path / "gone.csv")]) == 2
+
+
+@pytest.mark.parametrize(
+    ("address", "says"),
+    [
+        ("a.yaml#", "a.yaml# names no configuration: after # stands a config_id or its beginning"),
+        ("a.yaml@latest# ", "names no configuration"),
+        ("a.yaml@", "a.yaml@ names no bars: after @ stands latest"),
+    ],
+)
+def test_an_address_that_breaks_off_is_not_taken_for_the_chosen_one(address, says, tmp_path, capsys) -> None:
+    with pytest.raises(StudyError, match=re.escape(says)):
+        side_of(address, LakeLocation(tmp_path))
+    assert main(["export", address]) == 2
+    assert "stands" in capsys.readouterr().err

@@ -114,6 +114,11 @@ class Axis(Section):
             return " ".join(f"{key}={_number(one)}" for key, one in value.items())
         return value
 
+    @property
+    def shown_values(self) -> tuple[Any, ...]:
+        """All values as results have them, in the study's order."""
+        return tuple(self.shown(value) for value in self.values)
+
     def shown_beside(self, value: Any, given: Settings) -> Any:
         """Return the same where what the study gives besides may decide, see `stands_in`."""
         return self.shown(value)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -50,7 +50,9 @@ def ranking(desk: Desk) -> dict[str, Any]:
         "study": desk.study.study, "objective": objective, "lower": objective in LOWER_IS_BETTER,
         "ids": board["config_id"].astype(str).tolist(), "symbol": _codes(board["symbol"]),
         "status": _codes(board["status"]), "error": _codes(board["error"]),
-        "axes": [{"name": name, **_codes(board[name])} for name in desk.study.axes],
+        "axes": [
+            {"name": name, **_codes(board[name], axis.shown_values)} for name, axis in desk.study.axes.items()
+        ],
         "metrics": {key: _numbers(board[key]) for key in METRIC_KEYS if key in board},
         "chosen": None if desk.chosen is None else [desk.chosen.config_id, desk.chosen.symbol],
         "reason": desk.reason, "window": [window.start_us, window.end_us],
@@ -270,14 +272,20 @@ def _cells(values: np.ndarray[Any, Any]) -> list[Any]:
     return [None if isinstance(one, float) and not math.isfinite(one) else one for one in listed]
 
 
-def _codes(column: pd.Series) -> dict[str, Any]:
-    """Return a column as its distinct values, in order, and the place of each row's."""
+def _codes(column: pd.Series, order: Sequence[Any] = ()) -> dict[str, Any]:
+    """Return a column as its distinct values and the place of each row's.
+
+    Numbers by size, after a missing one; else as in `order`, the values of a study, and then by text.
+    """
     texts = [None if _is_missing(v) else v.item() if isinstance(v, np.generic) else v for v in column]
     levels = {repr(v): v for v in texts}
     try:
         ordered = sorted(levels, key=lambda key: (levels[key] is not None, levels[key]))
     except TypeError:
         ordered = sorted(levels)
+    if any(isinstance(v, bool) or not isinstance(v, int | float | None) for v in levels.values()):
+        given = dict.fromkeys(key for key in map(repr, order) if key in levels)
+        ordered = list(dict.fromkeys([*given, *ordered]))
     at = {key: k for k, key in enumerate(ordered)}
     shown = [
         v if isinstance(v := levels[key], (int, float, str, bool, type(None))) else str(v) for key in ordered

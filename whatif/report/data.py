@@ -52,6 +52,9 @@ class Ranking:
     choose : str
         Of several objectives, how one configuration was chosen: "first", by the first of them, or "ideal",
         the one nearest to the best of all, as a study's key of that name says.
+    orders : mapping of str to sequence
+        Values of axes in the order of the study's file, as the leaderboard has them; pages keep it for what
+        is no number.
     """
 
     objective: str
@@ -60,6 +63,7 @@ class Ranking:
     axes: tuple[str, ...] = ()
     objectives: tuple[str, ...] = ()
     choose: str = "first"
+    orders: Mapping[str, Sequence[Any]] = field(default_factory=dict)
 
     @property
     def ranked(self) -> pd.DataFrame:

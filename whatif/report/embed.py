@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -52,6 +53,7 @@ def board_payload(data: ReportData) -> dict[str, Any]:
     rows = board.iloc[kept]
     texts = {name: _codes(rows[name]) for name in ("symbol", "status") if name in rows}
     texts["error"] = _codes(_few_errors(rows))
+    orders = data.ranking.orders
     flags: dict[str, Any] = {"home": at_home(rows)} if "world" in rows else {}
     flags |= {"front": rows["front"]} if "front" in rows else {}
     return {
@@ -62,7 +64,10 @@ def board_payload(data: ReportData) -> dict[str, Any]:
         "rank": _numbers(rows["rank"]) if "rank" in rows else None,
         "ids": rows["config_id"].astype(str).tolist(),
         "texts": texts,
-        "axes": [{"name": a, **_codes(rows[a]), "bins": _bins(rows[a])} for a in data.ranking.axes],
+        "axes": [
+            {"name": a, **_codes(rows[a], orders.get(a, ())), "bins": _bins(rows[a])}
+            for a in data.ranking.axes
+        ],
         "metrics": [_metric(rows, key) for key in data.ranking.metrics],
         "objectives": [key for key in data.ranking.objectives if key in data.ranking.metrics],
         "trial": _numbers(rows[TRIAL]) if TRIAL in rows else None,
@@ -125,12 +130,16 @@ def framed_map(
     """
     board = mapped_rows(data.ranking.leaderboard)
     board = board[board["symbol"] == symbol] if symbol else board
-    drawn = draw_heatmap(board, x, y, key, aggregate)
+    orders = data.ranking.orders
+    drawn = draw_heatmap(board, x, y, key, aggregate, orders)
     choice = data.series.chosen
     chosen = board.index[board["config_id"] == choice.get("config_id")]
     if len(chosen) and symbol in ("", choice.get("symbol", symbol)):
         row = board.index.get_loc(chosen[0])
-        across, up = (0 if axis is None else int(levels(board[axis]).codes[row]) for axis in (x, y))
+        across, up = (
+            0 if axis is None else int(levels(board[axis], order=orders.get(axis, ())).codes[row])
+            for axis in (x, y)
+        )
         corners = {"x0": across - 0.5, "x1": across + 0.5, "y0": up - 0.5, "y1": up + 0.5}
         drawn["layout"]["shapes"] = [{"type": "rect", **corners, "line": {"width": 3}}]
     return drawn
@@ -205,8 +214,8 @@ def _few_errors(rows: pd.DataFrame) -> pd.Series:
     return errors.where(errors.isin(frequent), "another error: see leaderboard.csv")
 
 
-def _codes(column: pd.Series) -> dict[str, Any]:
-    coded = levels(column, most=None)
+def _codes(column: pd.Series, order: Sequence[Any] = ()) -> dict[str, Any]:
+    coded = levels(column, most=None, order=order)
     return {"levels": coded.labels, "codes": _pack(coded.codes.astype(np.int32))}
 
 

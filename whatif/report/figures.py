@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -244,10 +244,15 @@ def heatmap_figure(
 
 
 def draw_heatmap(
-    leaderboard: pd.DataFrame, x: str, y: str | None, metric: str, aggregate: str = "best"
+    leaderboard: pd.DataFrame,
+    x: str,
+    y: str | None,
+    metric: str,
+    aggregate: str = "best",
+    orders: Mapping[str, Sequence[Any]] | None = None,
 ) -> theme.Drawing:
-    """Return what `heatmap_figure` shows, drawn without plotly."""
-    grid = heat_grid(leaderboard, x, y, metric, aggregate)
+    """Return what `heatmap_figure` shows, drawn without plotly; `orders` as `heatmap.levels` takes them."""
+    grid = heat_grid(leaderboard, x, y, metric, aggregate, orders)
     shown = metric_of(metric)
     drawn = theme.drawing("")
     # a few extremes would leave all else pale

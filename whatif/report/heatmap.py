@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -25,7 +27,7 @@ class Levels:
     ----------
     labels : list of str
         What each level is called, in order: numbers by size, after a missing one; everything else
-        as first seen.
+        as a study has it, or else as first seen.
     codes : int64 array (n,)
         Level of each row.
     """
@@ -54,8 +56,11 @@ class HeatGrid:
     counts: IntArray
 
 
-def levels(column: pd.Series, most: int | None = MAX_LEVELS) -> Levels:
-    """Code an axis; more than `most` different numbers are cut into 20 bins of about equal counts."""
+def levels(column: pd.Series, most: int | None = MAX_LEVELS, order: Sequence[Any] = ()) -> Levels:
+    """Code an axis; more than `most` different numbers are cut into 20 bins of about equal counts.
+
+    What is no number stands in the order of `order`, which values a study has; others after them.
+    """
     keys = [axis_key(value) for value in column]
     labels = {key: axis_label(value) for key, value in zip(keys, column, strict=True)}
     numbers = [key for key in labels if key is not None]
@@ -64,7 +69,8 @@ def levels(column: pd.Series, most: int | None = MAX_LEVELS) -> Levels:
         return _bins(np.asarray(keys, dtype=float))
     # a missing value, such as a rule that is off, comes before the numbers
     missing = [None] if None in labels else []
-    ordered = [*missing, *sorted(numbers)] if numeric else list(labels)
+    given = dict.fromkeys(key for key in map(axis_key, order) if key in labels)
+    ordered = [*missing, *sorted(numbers)] if numeric else list(dict.fromkeys([*given, *labels]))
     place = {key: code for code, key in enumerate(ordered)}
     return Levels([labels[key] for key in ordered], np.array([place[key] for key in keys], dtype=np.int64))
 
@@ -91,9 +97,17 @@ def mapped_rows(leaderboard: pd.DataFrame) -> pd.DataFrame:
 
 
 def heat_grid(
-    leaderboard: pd.DataFrame, x: str, y: str | None, key: str, aggregate: str = "best"
+    leaderboard: pd.DataFrame,
+    x: str,
+    y: str | None,
+    key: str,
+    aggregate: str = "best",
+    orders: Mapping[str, Sequence[Any]] | None = None,
 ) -> HeatGrid:
-    """Take the best or the median of a metric in each cell of two axes; see `heatmap_figure`."""
+    """Take the best or the median of a metric in each cell of two axes; see `heatmap_figure`.
+
+    `orders` are the values of axes as a study has them, see `levels`.
+    """
     if aggregate not in ("best", "median"):
         remedy = nearest(aggregate, ("best", "median"))
         raise WhatIfError(f"aggregate {aggregate!r}: a cell shows the best or the median; {remedy}")
@@ -103,8 +117,9 @@ def heat_grid(
                 f"column {name!r} is not in the leaderboard; {nearest(name, leaderboard.columns)}"
             )
     rows = mapped_rows(leaderboard)
-    across = levels(rows[x])
-    down = levels(rows[y]) if y else Levels([""], np.zeros(len(rows), np.int64))
+    known = orders or {}
+    across = levels(rows[x], order=known.get(x, ()))
+    down = levels(rows[y], order=known.get(y, ())) if y else Levels([""], np.zeros(len(rows), np.int64))
     numbers = pd.to_numeric(rows[key], errors="coerce").to_numpy(dtype=float, na_value=np.nan)
     cells = pd.Series(np.where(np.isfinite(numbers), numbers, np.nan)).groupby([down.codes, across.codes])
     best = cells.min if metric(key).less_is_better else cells.max

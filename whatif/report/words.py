@@ -76,7 +76,8 @@ def name_of(data: ReportData) -> str:
 
 def axis_summary(data: ReportData, axis: str) -> str:
     """Write how many values an axis has, and which or from where to where."""
-    labels = levels(data.ranking.leaderboard[axis], most=None).labels
+    order = data.ranking.orders.get(axis, ())
+    labels = levels(data.ranking.leaderboard[axis], most=None, order=order).labels
     if len(labels) <= MAX_NAMED:
         return f"{axis}: {'; '.join(labels)}"
     return f"{axis}: {len(labels)} values, {labels[0]} to {labels[-1]}"

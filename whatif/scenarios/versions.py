@@ -132,11 +132,27 @@ def compare_versions(
 
 
 def address_of(text: str | Path) -> tuple[str, str, str]:
-    """Return the file, what follows its "@", and what follows a "#"."""
-    before, _, config_id = str(text).partition("#")
+    """Return the file, what follows its "@", and what follows a "#".
+
+    Raises
+    ------
+    StudyError
+        If nothing follows a "#" or an "@": the chosen configuration, on the study's bars, has neither.
+    """
+    before, marked, config_id = str(text).partition("#")
+    if marked and not config_id.strip():
+        raise StudyError(
+            f"{text} names no configuration: after # stands a config_id or its beginning, which 'whatif "
+            f"leaderboard {before}' lists; {before} alone is the chosen one"
+        )
     file, found, at = before.rpartition("@")
     if not found or Path(before).exists():
         return before, "", config_id
+    if not at.strip():
+        raise StudyError(
+            f"{text} names no bars: after @ stands latest, a snapshot's number or a date, or {VERSION} and a "
+            f"version; {file} alone is on the bars that it ran on"
+        )
     return file, at, config_id
 
 

@@ -106,7 +106,13 @@ def report_data(
     return ReportData(
         origin=_origin(store.resolved, plan, answers, environment, whole),
         ranking=Ranking(
-            study.objective, study.rank, last.board, tuple(study.axes), study.metrics, study.choose
+            study.objective,
+            study.rank,
+            last.board,
+            tuple(study.axes),
+            study.metrics,
+            study.choose,
+            {name: axis.shown_values for name, axis in study.axes.items()},
         ),
         series=shown,
         joined=_joined_folds(store.resolved, answers, whole),
