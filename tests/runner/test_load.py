@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from whatif.runner.load import ArrayStore
+from whatif.runner.load import ArrayStore, compiled_of, strategy_of
+from whatif.strategies import resolve, spec, to_portable
 
 
 @dataclass(eq=False)
@@ -97,3 +98,15 @@ def test_the_count_of_bytes_is_right_and_bounded(steps) -> None:
         assert store.nbytes <= 200 or len(store) == 1
     with pytest.raises(KeyError):
         _ = store["nobody", "knows"]
+
+
+def test_what_a_step_reaches_is_looked_at_once_for_machine_code(monkeypatch) -> None:
+    looked, look = [], spec.identity_of
+    portable = to_portable(resolve("sma_crossover"))
+    strategy_of(portable)
+    monkeypatch.setattr(spec, "identity_of", lambda *given: looked.append(given) or look(*given))
+    compiled_of.cache_clear()
+    assert {compiled_of(portable).digest for _ in range(3)} == {portable.digest}
+    assert len(looked) == 1
+    assert strategy_of(portable).digest == portable.digest
+    assert len(looked) == 2

@@ -173,7 +173,12 @@ def _read(
     for term in left if numbers else ():
         mine = term.passed(_whole(table[term.column]))
         passed = mine if passed is None else passed & mine
-    return table if passed is None or passed.all() else table.filter(pa.array(passed))
+    if passed is None or passed.all():
+        return table
+    at = np.flatnonzero(passed)
+    if len(at) and at[-1] - at[0] + 1 == len(at):  # a symbol's rows, or those of some that lie together
+        return table.slice(int(at[0]), len(at))
+    return table.filter(pa.array(passed))
 
 
 class _Footer:

@@ -20,7 +20,7 @@ from whatif.pins import PinnedCache, read_bars, read_bars_of, read_predictions
 from whatif.runner.plan import ModelPin, Plan
 from whatif.search import BarSlice, Configuration
 from whatif.splits import Window
-from whatif.strategies import AnyStrategy, PortableStrategy, forget_loaded, from_portable
+from whatif.strategies import AnyStrategy, PortableStrategy, StrategySpec, forget_loaded, from_portable
 
 BYTES_AHEAD = 64 * 1024 * 1024
 """Bars that are read together, of symbols that are asked for one after the other: reading one of many from
@@ -296,6 +296,16 @@ def strategy_of(portable: PortableStrategy) -> AnyStrategy:
     return from_portable(portable)
 
 
+@lru_cache(maxsize=8)
+def compiled_of(portable: PortableStrategy) -> AnyStrategy:
+    """Return the strategy that travelled here, for machine code, which keeps the values that it began with.
+
+    What its step reaches is looked at once by a process.
+    """
+    found = strategy_of(portable)
+    return found.pinned() if isinstance(found, StrategySpec) else found
+
+
 def renew(portable: PortableStrategy) -> None:
     """Load a strategy anew if a backtest changed what it reads: each one begins with what was sent.
 
@@ -315,6 +325,7 @@ def renew(portable: PortableStrategy) -> None:
         )
     forget_loaded(portable)
     strategy_of.cache_clear()
+    compiled_of.cache_clear()
 
 
 def _row_cache(plan: Plan) -> PinnedCache:

@@ -25,7 +25,7 @@ from whatif.engines import (
 )
 from whatif.errors import MachineError, out_of_memory
 from whatif.pins import PriceJump, price_jumps
-from whatif.runner.load import array_store, check_has_bars, forget, load_bars, renew, strategy_of
+from whatif.runner.load import array_store, check_has_bars, compiled_of, forget, load_bars, renew, strategy_of
 from whatif.runner.plan import Plan, WorkItem
 from whatif.search import Configuration
 from whatif.splits import Window
@@ -127,7 +127,7 @@ class Sweep:
         self, key: Any, configuration: Configuration
     ) -> tuple[WindowInputs, MeasureRuns | None]:
         if key not in self._for_many:
-            window = self._window(configuration)
+            window = replace(self._window(configuration), strategy=compiled_of(self.plan.strategy))
             self._for_many[key] = window, get_engine(self.plan.engine).open_for_many(window)
         return self._for_many[key]
 

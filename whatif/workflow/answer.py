@@ -42,7 +42,7 @@ from whatif.results import (
     shown_windows,
     within_bound,
 )
-from whatif.runner import Plan, load_bars, unadjusted
+from whatif.runner import Plan, expecting, load_bars, unadjusted
 from whatif.splits import Fold, Window
 from whatif.study import Study, digest
 
@@ -148,7 +148,8 @@ def _chosen_series(store: ResultStore, plan: Plan, last: FoldAnswer, series: boo
         return ChosenSeries(named, compared)
     groups = drawn(store.resolved, chosen.symbol, shown.values())
     trades = _series(store, chosen, groups, shown, "trades")
-    bars, finer = _bars(store.resolved, plan, chosen, groups, shown, trades["closed_at"])
+    with expecting([symbol for group in groups for symbol in group]):
+        bars, finer = _bars(store.resolved, plan, chosen, groups, shown, trades["closed_at"])
     return ChosenSeries(
         chosen=named,
         comparison=compared,
