@@ -104,6 +104,7 @@ def test_speeds_are_medians_for_each_configuration_and_bar() -> None:
     figures = {one.key: one for one in compiled._speeds(rounds(), bars=1_000, configurations=400_000)}
     assert figures["rate"].value == 200e6  # 400,000 x 1,000 in 2 s
     assert figures["rate_stored"].value == 200e6
+    assert figures["stored_share"].value == 1.0  # computed in 1, 4 and 2 s, stored in 2
     assert figures["rate_optstrategy"].value == 100.0  # 4 x 1,000 in 40 s
     assert figures["ratio_optstrategy"].value == 2e6
     assert figures["ratio_vectorbt"].value == 10_000.0
@@ -114,6 +115,7 @@ def test_speeds_are_medians_for_each_configuration_and_bar() -> None:
         "rate": ("at least", 100e6),
         "ratio_optstrategy": ("at least", 3000.0),
         "ratio_vectorbt": ("at least", 15.0),
+        "stored_share": ("at least", 0.8),
     }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import pickle
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -22,14 +22,17 @@ from whatif.lake import (
     TEST_LOOKS,
     TableSpec,
     append_arrow,
+    append_files,
     append_rows,
     create_tables,
     features_table,
     insert_missing,
     local_tables,
+    maintain_all,
     set_properties,
     tag_pin,
     upsert_arrow,
+    write_files,
 )
 from whatif.lake.local_tables import (
     FolderCatalog,
@@ -133,6 +136,45 @@ def test_files_that_tasks_wrote_take_the_place_of_all_rows_at_once(lake) -> None
         assert checksum_fault(path) == ""
     put_files_locally(lake, "pairs", [], {})
     assert rows(lake) == []
+
+
+def test_files_that_tasks_wrote_are_appended_at_once_and_others_are_no_rows(lake) -> None:
+    create_tables(None, lake, [PAIRS])
+    first, twice, second = (
+        pickle.loads(pickle.dumps(write_files(lake, PAIRS, table(*part))))
+        for part in ([("d", 4, []), ("b", 1, [2.0])], [("c", 3, [1.0])], [("c", 3, [1.0])])
+    )
+    append_files(lake, PAIRS, first)
+    before = current_pin(lake, "pairs")
+    append_files(lake, PAIRS, second)
+    assert sorted(rows(lake)) == [("b", 1, [2.0]), ("c", 3, [1.0]), ("d", 4, [])]
+    assert sorted(read_arrow(before, ["k"])["k"].to_pylist()) == ["b", "d"]
+    append_files(lake, PAIRS, [])
+    assert write_files(lake, PAIRS, table()) == []
+    assert len(open_table(lake, "pairs").metadata.snapshots) == 2
+    # what a task wrote whose answer did not count lies about until maintenance
+    (orphan,) = (local_path(file.file_path) for file in twice)
+    assert orphan.exists()
+    assert maintain_all(lake, timedelta(0))
+    assert not orphan.exists()
+    assert sorted(rows(lake)) == [("b", 1, [2.0]), ("c", 3, [1.0]), ("d", 4, [])]
+
+
+def test_files_that_tasks_wrote_go_with_a_commit_that_comes_to_nothing(lake, monkeypatch) -> None:
+    create_tables(None, lake, [PAIRS])
+    append_arrow(lake, PAIRS, table(("a", 1, None)))
+    before = files_of(lake)
+    files = write_files(lake, PAIRS, table(("b", 1, None)))
+    assert files_of(lake) > before
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(local_tables, "publish", full)
+    with pytest.raises((LakeError, OSError), match=r"disk is full|No space left"):
+        append_files(lake, PAIRS, files)
+    assert files_of(lake) == before
+    assert rows(lake) == [("a", 1, None)]
 
 
 def test_a_file_written_in_any_pieces_has_its_checksums(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,7 @@ from whatif.results import NOTHING, Keep, Pending
 from whatif.runner.local import LocalRunner
 from whatif.runner.plan import WorkItem
 from whatif.runner.run import run_waves
-from whatif.runner.spark import _gave_up, _held_rows
+from whatif.runner.spark import ROWS_OF_A_TASK, _gave_up, _held_rows, _writes_files
 from whatif.search.configuration import Configuration
 from whatif.session import task_slots
 
@@ -41,6 +41,22 @@ def test_of_few_configurations_no_files_of_others_are_opened() -> None:
     assert _held_rows(plan, few) == f"{market} AND t.config_id IN ('a', 'b')"  # type: ignore[arg-type]
     many = [WorkItem(("A",), "validate", pending(*map(str, range(201))).configurations)]
     assert _held_rows(plan, many) == market  # type: ignore[arg-type]
+
+
+def test_tasks_write_files_where_rows_are_many_and_new() -> None:
+    def items(count: int, keep: bool = False) -> list[WorkItem]:
+        some = pending(*map(str, range(count))).configurations
+        return [WorkItem(("A",), "validate", part, keep) for part in (some, some[:1])]
+
+    lake, both = LakeLocation(Path("none")), {"results", "returns", "trades"}
+    many = 2 * ROWS_OF_A_TASK - 1
+    assert _writes_files(lake, items(many), both)
+    assert not _writes_files(lake, items(many - 1), both)
+    assert not _writes_files(lake, items(many, keep=True), both)
+    assert not _writes_files(lake, items(many), {"returns"})
+    assert not _writes_files(lake, items(many), {"results"})
+    assert not _writes_files(lake, items(many), ())
+    assert not _writes_files(LakeLocation(Path("none"), local=False), items(many), both)
 
 
 def test_what_spark_could_not_do_is_said_in_one_line() -> None:

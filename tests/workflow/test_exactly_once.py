@@ -33,31 +33,52 @@ from whatif.pins import LakeLocation
 from whatif.runner import spark as runner, waves
 from whatif.workflow import RunOptions, run
 
-home, study, moment = sys.argv[1:]
+home, study, moment, rows_of_a_task = sys.argv[1:]
+runner.ROWS_OF_A_TASK = int(rows_of_a_task)
 waves.Pace.wave_cost = lambda self, remaining, cores: 900.0  # four backtests
 seen = Counter()
 insert, compute = runner.insert_missing, runner.backtests
+append, write = runner.append_files, runner.write_backtests
 
 
 def die():
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def insert_missing(spark, location, table, *rest, **named):
+def stored(table):
     seen[table.name] += 1
-    insert(spark, location, table, *rest, **named)
     if moment == f"after {table.name} {seen[table.name]}":
         die()
 
 
-def backtests(*given):
+def insert_missing(spark, location, table, *rest, **named):
+    insert(spark, location, table, *rest, **named)
+    stored(table)
+
+
+def append_files(location, table, files):
+    append(location, table, files)
+    stored(table)
+
+
+def begun():
     seen["waves"] += 1
     if moment == f"during wave {seen['waves']}":
         threading.Timer(0.2, die).start()
+
+
+def backtests(*given):
+    begun()
     return compute(*given)
 
 
+def write_backtests(*given):
+    begun()
+    return write(*given)
+
+
 runner.insert_missing, runner.backtests = insert_missing, backtests
+runner.append_files, runner.write_backtests = append_files, write_backtests
 run(Path(study), location=LakeLocation(Path(home)), options=RunOptions(track=False, runner="spark"))
 """
 
@@ -65,10 +86,10 @@ AXES = {"fast": [3, 4, 5, 6], "slow": [15, 20, 25]}
 TOTAL = 24
 
 
-def run_until(moment: str, home: Path, study: Path) -> int:
+def run_until(moment: str, home: Path, study: Path, rows_of_a_task: int = 250) -> int:
     """Run the study in a process of its own that kills itself; return its exit code."""
     env = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
-    command = [sys.executable, "-c", DRIVER, str(home), str(study), moment]
+    command = [sys.executable, "-c", DRIVER, str(home), str(study), moment, str(rows_of_a_task)]
     done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == -signal.SIGKILL, done.stderr[-3_000:]
     return done.returncode
@@ -82,6 +103,29 @@ def keys_of(location: LakeLocation, spec: TableSpec) -> set[tuple[object, ...]]:
 
 # each in a process of its own that dies there, the next one going on from what it left
 DEATHS = ("after returns 2", "during wave 3", "after equity 2")
+
+
+@pytest.mark.spark
+@pytest.mark.slow
+@pytest.mark.parametrize("moment", ["after returns 2", "during wave 3"])
+def test_a_driver_that_is_killed_while_tasks_write_files(
+    spark, lake_home, tmp_path, write_study, moment: str
+) -> None:
+    study = write_study(axes=AXES)
+    lake = LakeLocation(tmp_path / "killed")
+    put_bars(lake, [walk("A", 1, minutes=120), walk("B", 2, minutes=120)])
+    run_until(moment, lake.home, study, rows_of_a_task=1)
+    stored, series = keys_of(lake, RESULTS), keys_of(lake, RETURNS)
+    if moment == "after returns 2":
+        assert (len(stored), len(series)) == (4, 8)
+    else:
+        assert 4 <= len(stored) < TOTAL
+    assert stored <= series
+
+    last = run(study, get_spark(lake), lake, RunOptions(track=False))
+    assert (last.computed, last.resumed, last.failed) == (TOTAL - len(stored), len(stored), 0)
+    assert len(keys_of(lake, RESULTS)) == TOTAL + 2
+    assert keys_of(lake, RETURNS) == keys_of(lake, RESULTS)
 
 
 @pytest.mark.spark

@@ -13,6 +13,7 @@ from whatif.errors import RunError
 from whatif.lake import EQUITY, RESULTS, RETURNS, TRADES
 from whatif.pins import LakeLocation
 from whatif.runner import local
+from whatif.runner import spark as spark_runner
 from whatif.session import get_spark
 from whatif.strategies import resolve, to_portable
 from whatif.workflow import RunOptions, run, runners, where
@@ -101,7 +102,17 @@ class TestChoice:
     ],
     ids=["compiled", "backtrader", "shared", "breakout", "walk forward"],
 )
-def test_both_runners_store_the_same_rows(spark, tmp_path: Path, make_study, changes: dict[str, Any]) -> None:
+@pytest.mark.parametrize("by_tasks", [True, pytest.param(False, marks=pytest.mark.slow)])
+def test_both_runners_store_the_same_rows(
+    spark, tmp_path: Path, monkeypatch, make_study, changes: dict[str, Any], by_tasks: bool
+) -> None:
+    written: list[str] = []
+    append = spark_runner.append_files
+    monkeypatch.setattr(
+        spark_runner, "append_files", lambda *given: (written.append(given[1].name), append(*given))
+    )
+    if by_tasks:
+        monkeypatch.setattr(spark_runner, "ROWS_OF_A_TASK", 1)
     study = make_study(**changes)
     stored = {}
     for name in ("spark", "local"):
@@ -113,6 +124,7 @@ def test_both_runners_store_the_same_rows(spark, tmp_path: Path, make_study, cha
         stored[name] = {spec.name: plain_rows(where, spec) for spec in TABLES}
     assert stored["local"] == stored["spark"]
     assert all(stored["local"].values())
+    assert written[:2] == (["returns", "results"] if by_tasks else [])
 
 
 @pytest.mark.spark

@@ -84,3 +84,11 @@ def test_in_tasks_of_spark(alone: pd.DataFrame, tmp_path: Path, spark) -> None:
     pd.testing.assert_frame_equal(rows, alone, check_exact=True)
     with pytest.raises(StudyError, match="'soon' is not a duration"):
         list(spread_on_spark(spark, duration_us, ["soon"], 2))
+
+
+@pytest.mark.spark
+def test_each_task_of_spark_gets_one_thing(spark) -> None:
+    asked = ["__import__('pyspark').TaskContext.get().partitionId()"] * 7
+    assert sorted(spread_on_spark(spark, eval, asked, 5)) == [
+        *zip(range(7), [0, 1, 2, 3, 4, 0, 1], strict=True)
+    ]

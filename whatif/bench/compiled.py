@@ -179,6 +179,13 @@ def _speeds(rounds: Sequence[_Round], bars: int, configurations: int) -> list[Fi
         *ratios,
         Figure("ratio_vectorbt_alone", "through Spark / vectorbt in one process, as it comes", alone, "x"),
         Figure("rate_stored", "configuration-bars through Spark, results stored", median(stored), "bars/s"),
+        Figure(
+            "stored_share",
+            "through Spark, results stored / before that",
+            median(one.computed_seconds / one.stored.seconds for one in rounds),
+            "x",
+            Goal("at least", 0.8),
+        ),
         *rates,
     ]
 

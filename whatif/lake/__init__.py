@@ -69,6 +69,7 @@ if TYPE_CHECKING:
     from whatif.lake.write import (
         append,
         append_arrow,
+        append_files,
         append_rows,
         delete_matching,
         delete_rows,
@@ -81,6 +82,7 @@ if TYPE_CHECKING:
         take_back,
         upsert,
         upsert_arrow,
+        write_files,
     )
 else:
     __getattr__, __dir__, __all__ = door(
@@ -105,7 +107,8 @@ else:
             "tables": "BARS BARS_QUARANTINE CATALOGUE CHECKPOINTS CORPORATE_ACTIONS EQUITY FORGOTTEN "
             "NEWS_RELATIONS NEWS_SENTIMENT PREDICTIONS QUOTES SYMBOL_NAMES TABLES TEST_LOOKS TRADES "
             "TRADES_RAW features_table",
-            "write": "append append_arrow append_rows delete_matching delete_rows insert_missing "
-            "insert_missing_rows made_of replace replace_arrow replace_made take_back upsert upsert_arrow",
+            "write": "append append_arrow append_files append_rows delete_matching delete_rows "
+            "insert_missing insert_missing_rows made_of replace replace_arrow replace_made take_back upsert "
+            "upsert_arrow write_files",
         },
     )

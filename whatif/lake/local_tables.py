@@ -365,6 +365,23 @@ def put_files_locally(
                 snapshot.append_data_file(written)
 
 
+def append_files_locally(location: LakeLocation, name: str, files: Sequence[DataFile]) -> None:
+    """Append the rows of files that `write_files_locally` wrote, in one commit; none if there are none.
+
+    Of a commit that comes to nothing they are removed.
+    """
+    if not files:
+        return
+    table = _opened(location, name)
+    with (
+        whole_or_nothing(table, [file.file_path for file in files]),
+        table.transaction() as change,
+        change.update_snapshot().merge_append() as snapshot,
+    ):
+        for written in files:
+            snapshot.append_data_file(written)
+
+
 def delete_locally(location: LakeLocation, name: str, rows: BooleanExpression) -> None:
     """Delete the rows that pass a filter, in one commit."""
     table = _opened(location, name)
@@ -467,8 +484,11 @@ def _comparable(column: pa.ChunkedArray) -> pa.ChunkedArray:
 
 
 @contextmanager
-def whole_or_nothing(table: Table) -> Iterator[None]:
-    """Remove the files that were written for a commit that comes to nothing, as those that filled a disk."""
+def whole_or_nothing(table: Table, brought: Sequence[str] = ()) -> Iterator[None]:
+    """Remove the files that were written for a commit that comes to nothing, as those that filled a disk.
+
+    Those that others wrote for it, and are `brought`, go too.
+    """
     io, before = table.io, table.metadata_location
     begun = len(io.made) if isinstance(io, SummedFileIO) else 0
     try:
@@ -477,7 +497,7 @@ def whole_or_nothing(table: Table) -> Iterator[None]:
     except BaseException:
         now = table.catalog.load_table(table.name()).metadata_location
         if isinstance(io, SummedFileIO) and now == before:
-            for file in io.made[begun:]:
+            for file in [*brought, *io.made[begun:]]:
                 with suppress(OSError):
                     io.delete(file)
         raise

@@ -15,6 +15,7 @@ from whatif.errors import LakeError
 from whatif.lake.local_tables import (
     PLAIN,
     Commit,
+    append_files_locally,
     append_locally,
     append_table_locally,
     delete_locally,
@@ -30,6 +31,7 @@ from whatif.pins import LakeLocation, in_words
 
 if TYPE_CHECKING:
     from pyiceberg.expressions import BooleanExpression
+    from pyiceberg.manifest import DataFile
     from pyspark.sql import Column, DataFrame, SparkSession
 
 MAIN = "main"
@@ -266,6 +268,41 @@ def insert_missing_rows(
             append_table_locally(location, table, rows)
         else:
             insert_missing_locally(location, table, rows, near)
+
+
+def write_files(location: LakeLocation, table: TableSpec, rows: pa.Table) -> list[DataFile]:
+    """Write rows into files of the local lake's table that no snapshot names yet; see `append_files`.
+
+    Parameters
+    ----------
+    location, table
+        As in `append`.
+    rows : pa.Table
+        Rows with the table's columns.
+
+    Returns
+    -------
+    list of DataFile
+        What describes the files, which can be pickled.
+    """
+    return write_files_locally(location, table, rows) if rows.num_rows else []
+
+
+def append_files(location: LakeLocation, table: TableSpec, files: Sequence[DataFile]) -> None:
+    """Append the rows of files that `write_files` wrote, in this process or others, in one atomic commit.
+
+    The caller vouches that the table holds none of the keys. Files that are never appended, of a task that
+    was killed or made twice, are no rows of the table; maintenance removes them.
+
+    Parameters
+    ----------
+    location, table
+        As in `append`.
+    files : sequence of DataFile
+        What describes them.
+    """
+    with in_words(location.described), writer_lock(location, f"append to {table.name}"):
+        append_files_locally(location, table.name, files)
 
 
 def append_arrow(location: LakeLocation, table: TableSpec, rows: pa.Table, commit: Commit = PLAIN) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from whatif.domain import worker_columns
+from whatif.domain import PLAN_COLUMNS, row_columns, worker_columns
 from whatif.engines import MeasuredRuns
 from whatif.pins import schema_of, type_of
 from whatif.stats import BuyAndHold
@@ -103,6 +103,24 @@ def _lists(rows: FloatArray) -> pa.Array:
 def parameters_of(params: Mapping[str, Any]) -> str:
     """Return parameters as they stand in a row, as JSON."""
     return json.dumps(dict(params))
+
+
+def whole_rows(same: Mapping[str, Any], rows: pa.Table) -> pa.Table:
+    """Return rows of workers with the columns that are the same in all of a plan, as in `row_columns`.
+
+    Parameters
+    ----------
+    same : mapping of str to object
+        `Plan.columns`.
+    rows : pa.Table
+        Columns as in `worker_columns`.
+    """
+    columns = row_columns("trades_size" in rows.column_names)
+    arrays = [
+        constant(same[name], kind, rows.num_rows) if name in PLAN_COLUMNS else rows[name]
+        for name, kind in columns.items()
+    ]
+    return pa.Table.from_arrays(arrays, schema=schema_of(columns))
 
 
 def in_order(parts: Sequence[tuple[IntArray, pa.RecordBatch]]) -> pa.RecordBatch:

@@ -21,13 +21,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from whatif.domain import KEY, PLAN_COLUMNS, row_columns, worker_columns
+from whatif.domain import KEY, worker_columns
 from whatif.errors import MachineError, RunError
 from whatif.lake import RESULTS, RETURNS, insert_missing_rows
 from whatif.pins import LakeLocation, all_of, equal, one_of, schema_of
 from whatif.results import Held, Keep
 from whatif.runner.apart import answers_apart, can_run_apart, cores, end_all, nothing
-from whatif.runner.batches import constant
+from whatif.runner.batches import whole_rows
 from whatif.runner.load import expecting
 from whatif.runner.plan import Plan, WorkItem
 from whatif.runner.run import (
@@ -201,7 +201,7 @@ def compute(
             tried[number] += 1
             if answer is not None:
                 del waiting[number]
-                yield _whole(plan, _table(answer))
+                yield whole_rows(plan.columns, _table(answer))
         meanwhile = nothing
     while waiting:
         futures = {
@@ -217,7 +217,7 @@ def compute(
                 table = _result(future, tried[number])
                 if table is not None:
                     del waiting[number]
-                    yield _whole(plan, table)
+                    yield whole_rows(plan.columns, table)
         except BrokenProcessPool:
             suspects = list(waiting.values())
             waiting.clear()
@@ -227,13 +227,13 @@ def compute(
             for attempt in range(1, ATTEMPTS + 1):
                 table = _result(_pool(1).submit(_work, sent, item.to_json(), item.keep, attempt), attempt)
                 if table is not None:
-                    yield _whole(plan, table)
+                    yield whole_rows(plan.columns, table)
                     break
         except BrokenProcessPool as error:
             if len(item.configurations) > 1:
                 suspects += item.halves()
             else:
-                yield _whole(plan, pa.Table.from_batches([rows_of_dead(plan, item, str(error))]))
+                yield whole_rows(plan.columns, pa.Table.from_batches([rows_of_dead(plan, item, str(error))]))
 
 
 def spread(
@@ -375,17 +375,6 @@ def _answer(plan: Plan, text: str, keep: bool, attempt: int, ahead: Sequence[str
 def _plan(sent: bytes) -> Plan:
     plan: Plan = pickle.loads(sent)
     return plan
-
-
-def _whole(plan: Plan, rows: pa.Table) -> pa.Table:
-    """Return rows with the columns that are the same in all of a plan."""
-    columns = row_columns("trades_size" in rows.column_names)
-    same = plan.columns
-    arrays = [
-        constant(same[name], kind, rows.num_rows) if name in PLAN_COLUMNS else rows[name]
-        for name, kind in columns.items()
-    ]
-    return pa.Table.from_arrays(arrays, schema=schema_of(columns))
 
 
 def _names(rows: pa.Table) -> pa.ChunkedArray:

@@ -12,8 +12,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
-import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from whatif.domain import (
     KEY,
@@ -23,9 +23,18 @@ from whatif.domain import (
     worker_columns,
 )
 from whatif.errors import MachineError, RunError, WhatIfError
-from whatif.lake import RESULTS, RETURNS, TableSpec, insert_missing, sql_text
+from whatif.lake import (
+    RESULTS,
+    RETURNS,
+    TableSpec,
+    append_files,
+    insert_missing,
+    sql_text,
+    write_files,
+)
 from whatif.pins import LakeLocation
 from whatif.results import Keep
+from whatif.runner.batches import whole_rows
 from whatif.runner.in_flight import MAX_AT_ONCE
 from whatif.runner.plan import Plan, WorkItem
 from whatif.runner.run import (
@@ -39,6 +48,7 @@ from whatif.runner.run import (
 from whatif.runner.watch import STDERR, where_workers_say
 
 if TYPE_CHECKING:
+    from pyiceberg.manifest import DataFile
     from pyspark.sql import Column, DataFrame, SparkSession
 
 _Given = TypeVar("_Given")
@@ -46,6 +56,12 @@ _Made = TypeVar("_Made")
 
 ITEMS_PER_FILE = 64
 """Work items whose rows go into one file of `results` and `returns`."""
+
+ROWS_OF_A_TASK = 250
+"""Backtests of a task from which on it writes files of its own; many tasks of few rows share files."""
+
+HELD_BYTES = 64 * 1024 * 1024
+"""Rows that a task holds before it writes them."""
 
 _OF_THE_MACHINE = re.compile(rf"{MachineError.__module__}\.{MachineError.__name__}: (.+)")
 """The line of a worker's traceback that says what its machine could not do."""
@@ -59,10 +75,9 @@ def backtests(spark: SparkSession, plan: Plan, items: Sequence[WorkItem]) -> Dat
     """
     from pyspark.sql import functions as F  # noqa: N812
 
-    texts = [zlib.compress(item.to_json().encode(), 1) for item in items]
     keep = any(item.keep for item in items)
-    numbers = spark.range(0, len(items), 1, len(items))
-    rows = numbers.mapInArrow(_evaluator(plan, texts), schema=ddl(worker_columns(keep)))
+    evaluated = _evaluator(plan, _packed(items))
+    rows = _tasks(spark, len(items)).mapInArrow(evaluated, schema=ddl(worker_columns(keep)))
     same = plan.columns
     return rows.select(
         *(
@@ -70,6 +85,15 @@ def backtests(spark: SparkSession, plan: Plan, items: Sequence[WorkItem]) -> Dat
             for name, kind in row_columns(keep).items()
         )
     )
+
+
+def _packed(items: Sequence[WorkItem]) -> list[bytes]:
+    return [zlib.compress(item.to_json().encode(), 1) for item in items]
+
+
+def _tasks(spark: SparkSession, count: int) -> DataFrame:
+    """Return a row for each task, that has its number `id` from 0 on."""
+    return spark.range(0, count, 1, count)
 
 
 def spread_on_spark(
@@ -95,29 +119,49 @@ def spread_on_spark(
     """
     for first in range(0, len(given), at_once):
         sent = [pickle.dumps((work, one)) for one in given[first : first + at_once]]
-        rows = pd.DataFrame({"place": range(first, first + len(sent)), "sent": sent})
-        frame = spark.createDataFrame(rows, "place long, sent binary").coalesce(1).repartition(len(sent))
-        for row in frame.mapInPandas(_worked, "place long, answer binary").collect():
+        rows = _tasks(spark, len(sent)).mapInArrow(_worker_of(sent), "id long, answer binary")
+        for row in rows.collect():
             answer = pickle.loads(row["answer"])
             if isinstance(answer, WhatIfError):
                 raise answer
-            yield row["place"], answer
+            yield first + row["id"], answer
 
 
-def _worked(frames: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
-    for frame in frames:
-        for place, sent in zip(frame["place"], frame["sent"], strict=True):
-            work, one = pickle.loads(sent)
-            try:
-                answer = work(one)
-            except WhatIfError as error:
-                answer = error
-            yield pd.DataFrame({"place": [place], "answer": [pickle.dumps(answer)]})
+def _worker_of(
+    sent: Sequence[bytes],
+) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
+    def run(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            for number in batch.column("id").to_pylist():
+                work, one = pickle.loads(sent[number])
+                try:
+                    answer = work(one)
+                except WhatIfError as error:
+                    answer = error
+                yield pa.record_batch(
+                    {"id": pa.array([number], pa.int64()), "answer": pa.array([pickle.dumps(answer)])}
+                )
+
+    return run
+
+
+@dataclass(frozen=True)
+class _Written:
+    """What a task wrote: files that no snapshot names yet, and its backtests by status and in seconds."""
+
+    results: Sequence[DataFile]
+    returns: Sequence[DataFile]
+    counts: Counter[str]
+    working: float
 
 
 @dataclass
 class SparkRunner:
     """Waves as Spark jobs: one task for each work item, rows kept by executors until they are stored.
+
+    Where nothing has to be looked for on the local lake, and no series are kept, tasks of many backtests
+    write their rows into files, which are stored by a commit that names them: their values never become rows
+    of the JVM.
 
     Attributes
     ----------
@@ -135,6 +179,7 @@ class SparkRunner:
     location: LakeLocation
     ask_slots: Callable[[], int]
     at_once: int = MAX_AT_ONCE
+    _fresh: Collection[str] = ()
 
     def slots(self) -> int:
         """Return how many tasks can run at once now."""
@@ -150,8 +195,13 @@ class SparkRunner:
         return log_file(home)
 
     def compute(self, plan: Plan, items: Sequence[WorkItem]) -> Computed:
-        """Compute the rows of a wave, which stay on the executors until they are stored."""
+        """Compute the rows of a wave, which stay on the executors, or in files, until they are stored."""
         started = time.perf_counter()
+        if _writes_files(self.location, items, self._fresh):
+            written = write_backtests(self.spark, self.location, plan, items)
+            all_counts = sum((one.counts for one in written), Counter[str]())
+            seconds = sum(one.working for one in written)
+            return Computed(written, all_counts, seconds, time.perf_counter() - started)
         rows = backtests(self.spark, plan, items).persist()
         try:
             # two values for each backtest of a wave come to the driver, and no more
@@ -165,17 +215,28 @@ class SparkRunner:
 
     def fresh(self, plan: Plan) -> frozenset[str]:
         """Return the tables that lack all rows of a plan."""
-        return fresh_tables(self.location, plan)
+        self._fresh = fresh_tables(self.location, plan)
+        return self._fresh
 
     def store(
-        self, plan: Plan, items: Sequence[WorkItem], rows: DataFrame, keep: Keep, fresh: Collection[str]
+        self,
+        plan: Plan,
+        items: Sequence[WorkItem],
+        rows: DataFrame | list[_Written],
+        keep: Keep,
+        fresh: Collection[str],
     ) -> None:
         """Store the rows of a wave; appended to the tables named in `fresh`."""
-        store(self.spark, self.location, plan, items, rows, keep, fresh)
+        if isinstance(rows, list):
+            append_files(self.location, RETURNS, [file for one in rows for file in one.returns])
+            append_files(self.location, RESULTS, [file for one in rows for file in one.results])
+        else:
+            store(self.spark, self.location, plan, items, rows, keep, fresh)
 
-    def release(self, rows: DataFrame) -> None:
-        """Let executors forget the rows of a wave."""
-        rows.unpersist()
+    def release(self, rows: DataFrame | list[_Written]) -> None:
+        """Let executors forget the rows of a wave; files that were not stored are left to maintenance."""
+        if not isinstance(rows, list):
+            rows.unpersist()
 
     def failure(self, error: Exception, items: Sequence[WorkItem], log: str) -> RunError:
         """Return what is said of a wave that could not be computed or stored."""
@@ -231,6 +292,29 @@ def store(
         for one in storing:
             one.result()
     _insert(spark, location, RESULTS, few, mine, fresh)
+
+
+def _writes_files(location: LakeLocation, items: Sequence[WorkItem], fresh: Collection[str]) -> bool:
+    """Return whether tasks write their rows themselves: they are many, and new to both tables."""
+    backtests = sum(len(item.configurations) for item in items)
+    return (
+        location.local
+        and {RESULTS.name, RETURNS.name} <= set(fresh)
+        and not any(item.keep for item in items)
+        and backtests >= ROWS_OF_A_TASK * len(items)
+    )
+
+
+def write_backtests(
+    spark: SparkSession, location: LakeLocation, plan: Plan, items: Sequence[WorkItem]
+) -> list[_Written]:
+    """Run all backtests in `items`, one task for each item, and return what tasks wrote on the local lake.
+
+    Of a task that is made twice one answer counts; what the other wrote no snapshot will name.
+    """
+    run = _writer(location, plan, _packed(items))
+    told = _tasks(spark, len(items)).mapInArrow(run, "written binary").collect()
+    return [pickle.loads(row["written"]) for row in told]
 
 
 def _insert(
@@ -295,3 +379,44 @@ def _evaluator(
             forget_archives()
 
     return run
+
+
+def _writer(
+    location: LakeLocation, plan: Plan, packed: Sequence[bytes]
+) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
+    evaluated = _evaluator(plan, packed)
+
+    def run(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        held: list[pa.RecordBatch] = []
+        for batch in evaluated(batches):
+            held.append(batch)
+            if sum(one.nbytes for one in held) >= HELD_BYTES:
+                yield _told(written(location, plan, pa.Table.from_batches(held)))
+                held = []
+        if held:
+            yield _told(written(location, plan, pa.Table.from_batches(held)))
+
+    return run
+
+
+def _told(made: _Written) -> pa.RecordBatch:
+    return pa.record_batch({"written": pa.array([pickle.dumps(made)], pa.binary())})
+
+
+def written(location: LakeLocation, plan: Plan, rows: pa.Table) -> _Written:
+    """Write rows of a worker into files of the local lake's `returns` and `results`.
+
+    Raises
+    ------
+    MachineError
+        If nothing more can be written.
+    """
+    whole = whole_rows(plan.columns, rows)
+    good = whole.filter(pc.equal(whole["status"], "ok"))
+    try:
+        returns = write_files(location, RETURNS, good.select(list(RETURNS.column_names)))
+        results = write_files(location, RESULTS, whole.select(list(RESULTS.column_names)))
+    except OSError as error:
+        raise MachineError(f"rows of backtests could not be written to {location.home}: {error}") from error
+    counts = Counter(whole["status"].to_pylist())
+    return _Written(results, returns, counts, pc.sum(whole["wall_seconds"]).as_py() or 0.0)
