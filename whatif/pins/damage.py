@@ -139,8 +139,8 @@ def moved_from(metadata: TableMetadata) -> str:
     if ("://" in place and not place.startswith("file://")) or not folder.is_absolute() or folder.exists():
         return ""
     return (
-        f"its files are named below {folder}, which is not there: the lake was moved. Move it back, or link "
-        "the old home to where it is now (ln -s NEW OLD)"
+        f"its files are named below {folder}, which is not there: the lake was moved. "
+        "'whatif doctor --repair' names them where they are now"
     )
 
 
