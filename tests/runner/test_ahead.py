@@ -98,3 +98,69 @@ def test_it_forks_once_it_has_done_something_and_all_goes_on_without_it(cores, w
         "nor later": False,
         "none left": True,
     }
+
+
+INTERRUPTED = """
+import json, os, signal, time
+from whatif.runner import ahead, apart
+
+
+def sleeps(pipe):
+    time.sleep(60.0)
+
+
+def ends(pipe):
+    os._exit(3)
+
+
+def fails():
+    raise ValueError
+
+
+def parent():
+    return os.getppid()
+
+
+def slow():
+    time.sleep(0.6)
+
+
+def interrupt(*_):
+    raise KeyboardInterrupt
+
+
+ahead.cores = lambda: 2
+told = {}
+with ahead.forking_ahead():
+    ahead.done_ahead(time.time)
+    child = ahead._forker._process.pid
+    os.kill(child, signal.SIGINT)
+    told["ended"] = os.waitstatus_to_exitcode(apart._begun(ends).wait())
+    first = apart._begun(sleeps)
+    told["deaf"] = apart.done_apart([parent], apart.nothing, 60.0, 1) == [child]
+    ahead.done_ahead(slow)
+    signal.signal(signal.SIGALRM, interrupt)
+    signal.setitimer(signal.ITIMER_REAL, 0.2)
+    try:
+        apart.done_apart([time.time], apart.nothing, 60.0, 1)
+    except KeyboardInterrupt:
+        told["interrupted"] = True
+    time.sleep(0.8)
+    first.kill()
+    told["killed"] = first.wait() == signal.SIGKILL
+with ahead.forking_ahead():
+    told["sent"] = ahead.done_ahead(fails)
+    told["failed"] = apart.done_apart([parent], apart.nothing, 60.0, 1) == [os.getpid()]
+print(json.dumps(told))
+"""
+
+
+def test_what_fails_or_is_interrupted_is_not_taken_for_an_answer() -> None:
+    assert _told(INTERRUPTED) == {
+        "ended": 3,
+        "deaf": True,
+        "interrupted": True,
+        "killed": True,
+        "sent": True,
+        "failed": True,
+    }

@@ -178,6 +178,9 @@ class _Forker:
         except (OSError, EOFError):
             self._gone = True
             return _NO
+        except BaseException:  # Ctrl-C: the next reply would be taken for that of another request
+            self._gone = True
+            raise
 
     def _send(self, kind: int, sent: bytes, pipe: int | None = None) -> bool:
         if self._gone:
