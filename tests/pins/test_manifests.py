@@ -48,3 +48,24 @@ def test_a_file_that_takes_the_place_of_another_is_read(three_snapshots) -> None
     path.write_bytes(path.read_bytes()[:-20])
     with pytest.raises(LakeDamagedError, match="cannot be decoded"):
         read_arrow(three_snapshots, ["symbol"])
+
+
+def test_a_file_of_the_same_size_that_takes_the_place_of_another_is_read(three_snapshots) -> None:
+    scanned = scan(three_snapshots, ["symbol"], everything())
+    (one, *_) = manifests_of(scanned.snapshot(), scanned.io)
+    assert len(read_arrow(three_snapshots, ["symbol"])) == 2
+    path = Path(one.manifest_path.removeprefix("file://"))
+    path.write_bytes(bytes(path.stat().st_size))
+    with pytest.raises(LakeDamagedError, match="cannot be decoded"):
+        read_arrow(three_snapshots, ["symbol"])
+
+
+def test_entries_of_files_that_are_gone_are_given_to_who_asks_for_them(three_snapshots) -> None:
+    scanned = scan(three_snapshots, ["symbol"], everything())
+    for snapshot in scanned.table_metadata.snapshots:
+        for kept, plain in zip(
+            manifests_of(snapshot, scanned.io), snapshot.manifests(scanned.io), strict=True
+        ):
+            for discard in (True, False, True):
+                found = kept.fetch_manifest_entry(scanned.io, discard)
+                assert found == plain.fetch_manifest_entry(scanned.io, discard)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import struct
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -11,7 +13,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
 from pyiceberg.expressions import EqualTo, GreaterThan, Or
+from pyiceberg.table import FileScanTask
 
+from whatif.errors import LakeDamagedError
 from whatif.pins import (
     LakeLocation,
     all_of,
@@ -25,7 +29,7 @@ from whatif.pins import (
 )
 from whatif.pins.integrity import local_path
 from whatif.pins.read import _in_runs, encoded_rows, planned, scan
-from whatif.pins.row_groups import Term, terms_of
+from whatif.pins.row_groups import Term, plain_rows, terms_of
 
 from .conftest import bar, utc
 
@@ -91,6 +95,45 @@ def test_a_filter_that_is_not_known_is_left_to_pyiceberg(grouped) -> None:
     assert [row["symbol"] for row in found] == ["A"] * 15 + ["C"]
 
 
+def test_a_file_with_deleted_rows_is_left_to_pyiceberg(grouped) -> None:
+    """Which rows are gone stands in another file; what a reader of it gives is passed on."""
+    scanned = scan(grouped, ["symbol", "ts"], all_of(equal("symbol", "A")))
+    task = planned(grouped.table, scanned)[0]
+    kept = read_arrow(grouped, ["symbol", "ts"], equal("symbol", "A")).slice(0, 3)
+    asked: list[FileScanTask] = []
+
+    def other(task: FileScanTask) -> pa.Table:
+        asked.append(task)
+        return kept
+
+    gone = FileScanTask(task.file, delete_files={task.file})
+    (batch,) = plain_rows(scanned, [gone], other)
+    assert asked == [gone]
+    assert batch.to_pylist() == kept.to_pylist()
+
+
+def test_a_file_older_than_a_column_has_no_value_in_it(grouped) -> None:
+    wanted = all_of(equal("symbol", "B"))
+    path = local_path(planned(grouped.table, scan(grouped, ["symbol"], wanted))[0].file.file_path)
+    pq.write_table(pq.read_table(path).drop_columns("vwap"), path, row_group_size=7)
+    found = by_groups(grouped, wanted)
+    assert found == rows_of(read_arrow(grouped, COLUMNS, wanted))
+    assert {row["vwap"] for row in found} > {None}
+
+
+def test_a_page_whose_bytes_have_changed_is_refused(grouped) -> None:
+    path = Path(
+        str(local_path(planned(grouped.table, scan(grouped, ["symbol"], all_of()))[0].file.file_path))
+    )
+    table = pq.read_table(path)
+    plain = {"compression": "none", "use_dictionary": ["symbol"], "write_page_checksum": True}
+    pq.write_table(table, path, row_group_size=7, **plain)
+    close = struct.pack("<d", float(table["close"][1].as_py()))
+    path.write_bytes(path.read_bytes().replace(close, close[:-1] + bytes([close[-1] ^ 1])))
+    with pytest.raises(LakeDamagedError, match=path.name):
+        by_groups(grouped, all_of(equal("symbol", str(table["symbol"][1]))))
+
+
 def test_row_groups_without_such_rows_are_not_decoded(grouped, monkeypatch) -> None:
     read: list[int] = []
     plain = pq.ParquetFile.read_row_groups
@@ -142,6 +185,9 @@ def test_runs_are_not_put_together_where_a_bar_is_there_twice(grouped) -> None:
     some = list(encoded_rows(grouped, columns, equal("symbol", "A")))
     assert _in_runs(some, ["A"]) is not None
     assert _in_runs([*some, some[0].slice(3, 1)], ["A"]) is None
+    # the last row once more in a file of its own, and a row once more in its own file
+    assert _in_runs([*some, some[-1].slice(len(some[-1]) - 1)], ["A"]) is None
+    assert _in_runs([some[0].take(pa.array([0, 1, 1, 2]))], ["A"]) is None
 
 
 def test_rows_in_no_order_are_not_put_together(grouped) -> None:

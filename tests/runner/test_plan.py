@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import pickle
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -47,8 +48,16 @@ def test_an_int_stays_an_int_and_a_whole_float_a_float() -> None:
     assert isinstance(back.execution.cash, float)
 
 
-def test_parameters_that_are_not_the_same_ones_survive() -> None:
-    given: list[dict[str, object]] = [{"a": 1}, {"b": 2, "a": True}, {"a": 1.0, "b": 2}, {}]
+@pytest.mark.parametrize(
+    "given",
+    [
+        [{"a": 1}, {"b": 2, "a": True}, {"a": 1.0, "b": 2}, {}],
+        [{"a": 1}, {"b": 2}],
+        [{"a": 1, "b": 2}, {"b": 3, "a": 4}],
+        [{}, {}],
+    ],
+)
+def test_parameters_that_are_not_the_same_ones_survive(given: list[dict[str, object]]) -> None:
     many = tuple(Configuration("id", one, None, "1min", Execution()) for one in given)
     back = WorkItem.from_json(WorkItem(("A",), "w", many).to_json()).configurations
     assert [repr(c.params) for c in back] == [repr(one) for one in given]
