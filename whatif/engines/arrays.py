@@ -155,7 +155,7 @@ class GridInputs:
         grid: Sequence[Mapping[str, object]] = (),
     ) -> None:
         self._spec, self._bars, self._stop, self._grid = spec, bars, stop, grid
-        self._shared: dict[tuple[str, ...], bool] = {}
+        self._choices: dict[tuple[str, ...], int] = {}
         self._cache: ArrayCache = {} if cache is None else cache
         self._known: dict[Any, dict[Any, tuple[int, FloatArray]]] = {}
         self._alive: list[FloatArray] = []
@@ -164,12 +164,19 @@ class GridInputs:
     def at_once(self, names: Sequence[str]) -> int:
         """Return how many configurations' own arrays fit into `SHARED_BYTES`, one at least.
 
-        Of inputs that all share or that are made just before a configuration runs, there are none.
+        Of inputs that many share there are none, as long as all of them fit into `MAX_KNOWN_BYTES`. Of a
+        crossing that is made just before a configuration runs, the two series that cross count.
         """
-        own = [self._spec.inputs[name].node for name in names]
-        if all(_is_crossing(node) or self._is_shared(_parameters(node)) for node in own):
+        made: dict[Node, tuple[str, ...]] = {}
+        for node in (self._spec.inputs[name].node for name in names):
+            crosses = _is_crossing(node) and not self._is_shared(_parameters(node))
+            own = node.sources if isinstance(node, Call) and crosses else (node,)
+            made |= {one: _parameters(one) for one in own}
+        one_array = 8 * max(1, self._stop)
+        shared = all(map(self._is_shared, made.values()))
+        if shared and one_array * sum(map(self._different, made.values())) <= MAX_KNOWN_BYTES:
             return MAX_AT_ONCE
-        return max(1, SHARED_BYTES // (8 * max(1, self._stop)))
+        return max(1, SHARED_BYTES // one_array)
 
     def addresses(
         self,
@@ -218,6 +225,7 @@ class GridInputs:
         names = _parameters(node)
         values = many.values(names)
         different = {value: k for k, value in enumerate(dict.fromkeys(values))}
+        first = {value: k for k, value in reversed(list(enumerate(values)))}
         keep = self._is_shared(names)
         # of other bars than the rows', an expression is computed there as a whole
         kernel = None
@@ -225,20 +233,24 @@ class GridInputs:
             kernel = get_indicator(node.indicator).many
         if kernel is not None and not keep:
             assert isinstance(node, Call)
-            first = _Chosen([many.params[values.index(value)] for value in different])
-            made = self._made_at_once(node, kernel, first)
+            own = _Chosen([many.params[first[value]] for value in different])
+            made = self._made_at_once(node, kernel, own)
         else:
-            made = np.array(self._each(node, values, list(different), many, keep), dtype=np.int64)
+            chosen = {value: many.params[first[value]] for value in different}
+            made = np.array(self._each(node, chosen, keep), dtype=np.int64)
         if len(different) == len(values):
             return made
         return made[np.fromiter(map(different.__getitem__, values), np.int64, len(values))]
 
     def _is_shared(self, names: tuple[str, ...]) -> bool:
         """Return whether configurations with the same values of these parameters are more than a few."""
-        if names not in self._shared:
-            different = len(set(_Chosen(self._grid).values(names)))
-            self._shared[names] = 2 * different <= len(self._grid) or len(self._grid) == 1
-        return self._shared[names]
+        return 2 * self._different(names) <= len(self._grid) or len(self._grid) == 1
+
+    def _different(self, names: tuple[str, ...]) -> int:
+        """Return how many choices of these parameters all configurations make."""
+        if names not in self._choices:
+            self._choices[names] = len(set(_Chosen(self._grid).values(names)))
+        return self._choices[names]
 
     def _made_at_once(self, node: Call, kernel: Callable[..., None], many: _Chosen) -> IntArray:
         sources = [self._of(source, many) for source in node.sources]
@@ -250,15 +262,13 @@ class GridInputs:
         found[good] = _address_of(made) + 8 * self._stop * np.arange(len(made))
         return found
 
-    def _each(
-        self, node: Node, values: Sequence[Any], different: Sequence[Any], many: _Chosen, keep: bool
-    ) -> list[int]:
-        """Return the address of an expression for each different choice, made where it is not known."""
+    def _each(self, node: Node, chosen: Mapping[Any, Mapping[str, object]], keep: bool) -> list[int]:
+        """Return the address of an expression for each choice, made of its parameters if not known."""
         known = self._known.setdefault(node, {})
         found, expression = [], Expression(node)
-        for value in different:
+        for value, params in chosen.items():
             if value not in known:
-                array = self._array(expression, many.params[values.index(value)], keep)
+                array = self._array(expression, params, keep)
                 if array is None or not keep:
                     found.append(0 if array is None else _address_of(array))
                     continue

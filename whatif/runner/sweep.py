@@ -108,11 +108,13 @@ class Sweep:
                 if run is None:
                     return None
                 found = run([_inputs_of(one) for one in many])
+                good = np.flatnonzero(found.good).tolist()
+                executions = {id(many[k].execution): many[k].execution for k in good}
+                each = {k: self._held(key, window, execution) for k, execution in executions.items()}
+                # nothing fails any more: what is good has its holding
                 whole = whole or MeasuredRuns.none_of(len(configurations), *found.shape)
                 whole.put(np.array(mine), found)
-                executions = {id(one.execution): one.execution for one in many}
-                each = {k: self._held(key, window, execution) for k, execution in executions.items()}
-                held |= {mine[k]: each[id(many[k].execution)] for k in np.flatnonzero(found.good).tolist()}
+                held |= {mine[k]: each[id(many[k].execution)] for k in good}
                 if many[0].market:  # of many markets, each is held while it is run
                     del self._for_many[key]
             except MachineError:
