@@ -115,6 +115,11 @@ class StrategySpec:
         return frozenset(NOTES) & frozenset().union(*(names_in(one.__code__) for one in followed(self.step)))
 
     @property
+    def prints(self) -> bool:
+        """Whether the step, or a plain function that it calls, prints: it is asked about each row once."""
+        return isinstance(self.step, FunctionType) and reaches(self.step, lambda _, value: value is print)
+
+    @property
     def defaults(self) -> dict[str, Value]:
         """The parameters' defaults."""
         return {name: param.default for name, param in self.params.items()}

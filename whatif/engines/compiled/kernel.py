@@ -169,7 +169,7 @@ def _kernel(
     if across:
         text = across_text(series, dict(kinds), orders)
     else:
-        ahead = not (strategy.spec.scratch or orders or shared or noted)
+        ahead = not (strategy.spec.scratch or strategy.spec.prints or orders or shared or noted)
         text = kernel_text(series, dict(kinds), overlaid, orders, shared, noted, ahead)
     makers = [functools.partial(_asking, strategy, text, lean, orders) for lean in (True, False)]
     if path_of(_digest(_text_of(text, lean=False), strategy.identity)).exists():  # so it was needed before
