@@ -6,6 +6,7 @@ from .mutants import Mutation
 
 _BROKER = "whatif.engines.compiled.broker"
 _ASK = "whatif.engines.compiled.asking"
+_TRYING = "whatif.engines.compiled.trying"
 _BOOK = "whatif.engines.compiled.book"
 _WORKING = "whatif.engines.compiled.working"
 _LOOP = "whatif.engines.compiled.loop"
@@ -400,6 +401,25 @@ _ASKING = (
         "now = value",
     ),
 )
+
+_AHEAD = (
+    ("a target that is not held is passed by", "code == TARGET and amount == size)", "code == TARGET)"),
+    (
+        "bars on which something is wanted are passed by",
+        "        if wanted != 0:\n            break\n        i += AT_ONCE\n",
+        "        i += AT_ONCE\n        if wanted != 0:\n            break\n",
+    ),
+    ("of bars asked ahead the last one counts", "wanted |= failed", "wanted = failed"),
+    ("a position asked ahead is new", "held = j - opened_row", "held = 0"),
+    (
+        "a short asked ahead is worth what it was",
+        "            if size != 0.0:\n                now =",
+        "            if size > 0.0:\n                now =",
+    ),
+    ("after bars passed by one is skipped", "return i, i + AT_ONCE", "return i + 1, i + AT_ONCE"),
+)
+
+_TRIED = (("what is tried wants nothing", "return 0, code, float(amount)", "return 0, 0, float(amount)"),)
 
 _PRICES = (
     ("a buy limit at the open waits", "if limit >= bar_open:", "if limit > bar_open:"),
@@ -992,7 +1012,8 @@ BROKER: tuple[Mutation, ...] = (
     *(Mutation(name, _WORKING, old, new) for name, old, new in _WAITING),
     *(Mutation(name, _WORKING, old, new) for name, old, new in (*_QUIET, *_EXITS)),
     *(Mutation(name, _LOOP, old, new) for name, old, new in _ORDER_OF_THINGS),
-    *(Mutation(name, _ASK, old, new) for name, old, new in _ASKING),
+    *(Mutation(name, _ASK, old, new) for name, old, new in (*_ASKING, *_AHEAD)),
+    *(Mutation(name, _TRYING, old, new) for name, old, new in _TRIED),
     *(Mutation(name, _SHARED, old, new) for name, old, new in (*_SEVERAL_SYMBOLS, *_SEVERAL_WORKING)),
     *(Mutation(name, _SHARED_BOOK, old, new) for name, old, new in _SEVERAL_AT_MARKET),
 )

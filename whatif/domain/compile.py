@@ -73,18 +73,19 @@ def _packed(caching: Any) -> Any:
         own locator goes: it would compile everything anew each time.
         """
 
-        def __init__(self, function: Any, content: str, cache: Path) -> None:
+        def __init__(self, function: Any, file: str, content: str, cache: Path) -> None:
             self._content = content
+            self._py_file = file  # numba's warning of what it cannot keep names it
             self._line = function.__code__.co_firstlineno
             self._folder = cache / "whatif" / "kernels" / content / function.__module__
 
         @classmethod
-        def from_function(cls, py_func: Any, _py_file: str) -> Any:
+        def from_function(cls, py_func: Any, py_file: str) -> Any:
             archive = _archive_of(py_func.__globals__)
             if not archive:
                 return None
             try:
-                found = cls(py_func, _content(archive), Path.home() / ".cache")
+                found = cls(py_func, py_file, _content(archive), Path.home() / ".cache")
                 make_private(Path(found.get_cache_path()))
                 found.ensure_cache_path()
             except (OSError, RuntimeError):  # no home, or none that may be written to

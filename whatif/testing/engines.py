@@ -26,9 +26,11 @@ from whatif.testing.orders import (
     note_reader,
     of_account,
     queue_reader,
+    quiet_case,
     random_case,
     random_shared_case,
     scripted,
+    seldom,
     state_reader,
     with_costs,
     with_finer_fills,
@@ -56,6 +58,9 @@ def check_engine(engine: str, cases: int = 50) -> None:
     if wrong:
         raise AssertionError(f"engine {engine}: {wrong}")
 
+
+_QUIET = Overlays(), Overlays(max_bars_held=20), Overlays(stop_loss=0.002)
+"""Overlays that are due on some bar, with or without an intent."""
 
 EXITS = (
     Overlays(stop_loss_intrabar=0.003, take_profit_intrabar=0.005),
@@ -91,6 +96,11 @@ def all_differences(engine: str, cases: int = 200) -> Iterator[str]:
         wrong = golden_differences(golden, run_engine(golden.task, engine))
         if wrong:
             yield f"{golden.name}: {'; '.join(wrong)}"
+    for seed in range(cases // 5):
+        task = replace(quiet_case(seed).task(seldom), overlays=_QUIET[seed % len(_QUIET)])
+        different = task_differences(task, REFERENCE.name, engine)
+        if different:
+            yield f"quiet_case({seed}) with {task.overlays.active}: {'; '.join(different)}"
     draw: Any
     readers = [scripted, state_reader, *([note_reader, queue_reader] if found.tells_notes else [])]
     for seed in range(cases):

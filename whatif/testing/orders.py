@@ -53,6 +53,21 @@ def scripted(i: int, x: Any, p: Any, s: Any) -> Intent:
     return (int(x.code[i]), x.amount[i])
 
 
+@strategy(inputs={"code": "code", "amount": "amount"}, lookback=0)
+def seldom(i: int, x: Any, p: Any, s: Any) -> Intent:
+    """Do what a script says that mostly holds, else ask for what is held, or close by what the state says.
+
+    It keeps nothing, so that an engine may ask it ahead of its turn.
+    """
+    code, amount = int(x.code[i]), x.amount[i]
+    if code == HOLD and s.size != 0.0:
+        if i % 256 < 128:
+            code, amount = TARGET, s.size
+        if s.bars_held % 40 == 39 or int(abs(s.value) * 8.0) % 199 == 0:
+            code = CLOSE
+    return (code, amount)
+
+
 @strategy(inputs={"code": "code", "amount": "amount", "field": "field"}, lookback=0, scratch=2)
 def state_reader(i: int, x: Any, p: Any, s: Any) -> Intent:
     """Ask for a size taken from a field of the state, so that its bits show in the fills.
@@ -412,6 +427,16 @@ def random_case(seed: int, max_bars: int = 80) -> Case:
         random_script(seed + 1, n),
         random_execution(rng, price),
     )
+
+
+def quiet_case(seed: int) -> Case:
+    """Return a case of hundreds of bars, on few of which the script asks for something."""
+    rng = np.random.default_rng([seed, 64])
+    case = random_case(seed, max_bars=2)
+    n = int(rng.integers(130, 500))
+    script = random_script(seed + 1, n)
+    asked = np.where(rng.random(n) < 0.01, script.code, float(HOLD))
+    return Case(random_bars(seed, n), replace(script, code=asked), case.execution)
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import pickle
 import sys
@@ -9,9 +10,10 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from numba.core.errors import NumbaWarning
 
 from whatif.engines import BacktestTask, run_engine
-from whatif.engines.compiled.folder import kernel_folder, written
+from whatif.engines.compiled.folder import _PREFIX, keep_beside, kernel_folder, written
 from whatif.errors import EngineError, MachineError
 from whatif.strategies import StrategySpec, strategy, target
 from whatif.testing import random_bars
@@ -158,3 +160,23 @@ def test_damaged_files_are_written_anew(folder: Path, suffix: str, harm: bytes |
     assert run(step, "compiled") == expected
     if suffix != ".py":
         assert all(path.stat().st_size > 20 for path in paths)
+
+
+def test_what_numba_cannot_keep_is_said_of_its_file(folder: Path, tmp_path: Path, monkeypatch) -> None:
+    """Of a function with a pointer in it, as one of ctypes: numba compiles it, and warns."""
+    name = f"{_PREFIX}{'0' * 32}"
+    file = tmp_path / f"{name}.py"
+    file.write_text(
+        "import ctypes\n"
+        "from numba import njit\n"
+        "number = ctypes.CFUNCTYPE(ctypes.c_double, ctypes.c_double)(lambda x: x)\n"
+        "@njit(cache=True)\n"
+        "def twice(x):\n"
+        "    return 2.0 * number(x)\n"
+    )
+    keep_beside()
+    monkeypatch.syspath_prepend(str(tmp_path))
+    twice = importlib.import_module(name).twice
+    with pytest.warns(NumbaWarning, match="Cannot cache compiled function") as told:
+        assert twice(3.0) == 6.0
+    assert {one.filename for one in told} == {str(file)}

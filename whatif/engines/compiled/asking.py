@@ -200,7 +200,7 @@ def ask_step_python(
     places = whole_at(places_at, PLACES)
     series = series_of(series_at, places[STOP])
     minutes, ends = whole_at(places[MINUTE], places[STOP]), whole_at(places[TO_CLOSE], places[STOP])
-    (scratch, memory), i, ahead = rooms_of(places), max(begin, lookback) - 1, 0
+    (scratch, memory), i, ahead = rooms_of(places), int(max(begin, lookback)) - 1, 0
     x, p, desk = arrays_of(series), params_of(places[COLUMNS], run), room_at(places[DESK], DESK_ROOM * WIDTH)
     (cash, size, price, opened_row), code, amount, held, count, plain = account, HOLD, 0.0, 0, 1, True
     while True:

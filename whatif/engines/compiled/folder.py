@@ -211,6 +211,7 @@ def _beside_it(caching: Any) -> Any:
 
         def __init__(self, function: Any, file: Path) -> None:
             self._file = file
+            self._py_file = str(file)  # numba's warning of what it cannot keep names it
             self._line = function.__code__.co_firstlineno
 
         @classmethod
