@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -165,7 +167,10 @@ def service(monkeypatch: pytest.MonkeyPatch) -> Iterator[Service]:
 def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """What is waited before other attempts, none of it in truth."""
     waited: list[float] = []
-    monkeypatch.setattr("whatif.sources.kinds.alphavantage.time.sleep", waited.append)
+    # of these modules alone: threads that other tests left may sleep too
+    clock = SimpleNamespace(sleep=waited.append, monotonic=time.monotonic, time=time.time)
+    for module in ("whatif.sources.kinds.alphavantage", "whatif.sources.services"):
+        monkeypatch.setattr(f"{module}.time", clock)
     return waited
 
 
