@@ -18,5 +18,5 @@ def test_a_study_of_32_configurations_then_8_more(tmp_path: Path) -> None:
         assert arguments[0] == ("leaderboard" if key == "leaderboard" else "run")
         counts[key] = prod(len(axis.values) for axis in load_study(arguments[1]).axes.values())
     assert counts == {"study": 32, "value": 40, "nothing": 40, "leaderboard": 40}
-    assert list(answer.GOALS) == ["ingest", *counts]
+    assert list(answer.GOALS) == ["ingest", *counts, "session"]
     assert suite.load("answer") is answer.measure

@@ -39,6 +39,7 @@ def main(what: str, *arguments: str) -> None:
         "worker": worker,
         "statistic": statistic,
         "study": study,
+        "session": session,
         "sweep": sweep,
     }
     Path(answer).write_text(json.dumps(parts[what](*given)), encoding="utf-8")
@@ -104,6 +105,24 @@ def study(path: str) -> dict[str, Any]:
         "python_mb": peak_mb(),
         "jvm_mb": _jvm_mb(),
     }
+
+
+def session(*paths: str) -> dict[str, Any]:
+    """Run studies one after the other in this process, as a notebook does, without report and MLflow.
+
+    Returns
+    -------
+    dict
+        Backtests that were computed, and seconds, of the last one.
+    """
+    from whatif.pins import LakeLocation
+    from whatif.workflow import RunOptions, run
+
+    options = RunOptions(report=False, track=False)
+    for path in paths:
+        started = time.perf_counter()
+        result = run(path, location=LakeLocation.from_environment(), options=options, quiet=True)
+    return {"computed": result.computed, "seconds": time.perf_counter() - started}
 
 
 def sweep(request: str) -> dict[str, float]:

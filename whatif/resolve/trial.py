@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from whatif.domain import DAY_US, Bars, Execution
-from whatif.engines import REFERENCE, BacktestTask, differences, get_engine, make_ready
+from whatif.engines import REFERENCE, BacktestTask, differences, get_engine, load_all, make_ready
 from whatif.errors import EngineError, LookAheadError, RunError, StrategyError
 from whatif.indicators import Stored, with_needs
 from whatif.pins import read_bars
@@ -59,6 +59,7 @@ def try_strategy(resolved: Resolved) -> None:
     kinds = list(kinds_of(resolved.grid, resolved.study.members is not None))
     ready = partial(make_ready, get_engine(checked.engine), spec, is_shared(resolved.study), kinds)
     if not done_ahead(ready):
+        load_all()
         ready()
     chosen = [configurations[k] for k in outermost([dict(c.params) for c in configurations])[:MAX_TRIED]]
     window = resolved.timeline.backtested[0]

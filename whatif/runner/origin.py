@@ -175,8 +175,8 @@ def certify(
 
 
 def _children(claims: int) -> int:
-    """Return how many children compare: each imports Backtrader, and this process has work of its own."""
-    return min(cores(), 1 + claims // CLAIMS_A_CHILD)
+    """Return how many children compare; one without Backtrader here, which each would import, for a few."""
+    return min(cores(), claims if "backtrader" in sys.modules else 1 + claims // CLAIMS_A_CHILD)
 
 
 def _claims(resolved: ResolvedStudy, answer: FoldAnswer) -> Iterator[_Claim]:

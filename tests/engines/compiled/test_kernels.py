@@ -8,12 +8,17 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from whatif.engines import run_engine
+from whatif.domain import Execution, Overlays
+from whatif.engines import RunInputs, get_engine, make_ready, run_engine
+from whatif.engines.compiled import window
+from whatif.engines.compiled.book import Asking
 from whatif.engines.compiled.folder import kernel_folder
 from whatif.errors import EngineError
+from whatif.strategies import Intent, hold, strategy
 from whatif.testing import random_case, state_reader
 from whatif.testing.golden import GOLDEN
 
@@ -186,3 +191,27 @@ def test_without_machine_code_the_same_source_gives_the_same_bytes(tmp_path: Pat
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == digest_of_runs()
+
+
+@strategy(params={}, inputs={"mean": "sma(5)"})
+def never_asked(i: int, x: Any, p: Any, s: Any) -> Intent:
+    """Raise on the first row that it is asked on."""
+    if x.close[i] > 0.0:
+        raise ValueError("asked")
+    return hold()
+
+
+@pytest.mark.parametrize("execution", [Execution(), Execution(coo=True)])
+@pytest.mark.parametrize("overlays", [Overlays(), Overlays(stop_loss_intrabar=0.1)])
+def test_ready_means_that_the_loop_has_run_and_no_step_was_asked(
+    monkeypatch: pytest.MonkeyPatch, execution: Execution, overlays: Overlays
+) -> None:
+    looped, run = [], window.run_many
+
+    def seen(first: int, stop: int, begin: int, asking: Asking, *rest: Any) -> int:
+        looped.append((stop, asking.lookback))
+        return run(first, stop, begin, asking, *rest)
+
+    monkeypatch.setattr(window, "run_many", seen)
+    make_ready(get_engine("compiled"), never_asked, False, [RunInputs({}, execution, overlays)])
+    assert looped == [(2, 2)]

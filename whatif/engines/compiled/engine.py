@@ -54,7 +54,7 @@ class CompiledEngine(Engine):
         keep_kernels_in(home)
 
     def prepare(self, strategy: AnyStrategy, kinds: Iterable[RunInputs]) -> None:
-        """Compile a strategy's kernels, or find them on disk.
+        """Compile a strategy's kernels, or find them on disk, and load them with the loop around them.
 
         Raises
         ------
@@ -68,6 +68,11 @@ class CompiledEngine(Engine):
         if not asked:
             return
         self._compile(strategy, asked)
+        if not strategy.cross_sectional:
+            from whatif.engines.compiled.window import load_loop
+
+            for given in {bool(given.execution.special): given for given in asked}.values():
+                load_loop(strategy, given)
         self._note(strategy, asked, shared=False)
 
     def _compile(self, strategy: StrategySpec, asked: Sequence[RunInputs]) -> None:

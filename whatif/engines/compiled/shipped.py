@@ -15,13 +15,11 @@ from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
 
-import numpy as np
-
-from whatif.domain import MINUTE_US, Bars, Execution, Overlays, Periods
+from whatif.domain import Execution, Overlays
 from whatif.engines.base import RunInputs
 from whatif.engines.compiled.folder import SHIPPED
 from whatif.engines.compiled.shared_window import SharedWindow, compile_shared_ahead
-from whatif.engines.compiled.window import PreparedWindow, compile_ahead
+from whatif.engines.compiled.window import PreparedWindow, compile_ahead, two_bars
 from whatif.strategies import BUILTIN, StrategySpec, resolve
 
 _OVERLAYS = (Overlays(), Overlays(stop_loss=0.01))
@@ -97,28 +95,21 @@ def _compile_loop(names: Sequence[str], special: bool) -> None:
         Whether its broker has a special setting: any makes the same loop as any other.
     """
     for spec in _specs(names, orders=False)[:1]:
-        bars, periods = _two_bars()
         many = [RunInputs(spec.validate({}), Execution(coo=special), Overlays())]
-        PreparedWindow(spec, bars, 0, 2, periods).measure_runs(many)
+        PreparedWindow(spec, *two_bars()).measure_runs(many)
 
 
 def _compile_shared_loop(names: Sequence[str], orders: bool) -> None:
     """Do as `_compile_loop` for an account of several symbols, whose `orders` wait for a price or do not."""
     for spec in _specs(names, orders)[:1]:
-        bars, periods = _two_bars()
+        bars, first, stop, periods = two_bars()
         many = [RunInputs(spec.validate({}), Execution(), Overlays())]
-        SharedWindow(spec, [bars, bars], [(0, 2), (0, 2)], None, periods).measure_runs(many)
+        SharedWindow(spec, [bars, bars], [(first, stop)] * 2, None, periods).measure_runs(many)
 
 
 def _specs(names: Sequence[str], orders: bool) -> list[StrategySpec]:
     specs = [spec for spec in map(resolve, names) if isinstance(spec, StrategySpec)]
     return [spec for spec in specs if spec.answers_orders == orders and not spec.cross_sectional]
-
-
-def _two_bars() -> tuple[Bars, Periods]:
-    ts, prices = np.arange(2) * MINUTE_US, np.ones(2)
-    bars = Bars("", ts, prices, prices, prices, prices, prices, prices, ts, ts, ts)
-    return bars, Periods("bar", ts + MINUTE_US, 252.0)
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from whatif.domain import (
+    MINUTE_US,
     PRICE_FIELDS,
     TALLY,
     Bars,
@@ -522,3 +523,31 @@ def compile_ahead(
     kernel = kernel_of(Identified(spec.digest, spec), params, overlays, members=members)
     with uncompiled(spec):
         kernel.address  # noqa: B018  # compiled on the way to it
+
+
+def load_loop(spec: StrategySpec, given: RunInputs) -> None:
+    """Load the machine code around a strategy's step, and of what measures it.
+
+    Children that are forked then have it. The loop runs over two bars on which the step is not asked.
+
+    Parameters
+    ----------
+    spec : StrategySpec
+        A strategy that is asked for each symbol, and whose kernel is there.
+    given : RunInputs
+        A configuration of the kind that is to be run.
+    """
+    window = PreparedWindow(spec, *two_bars())
+    kernel = kernel_of(window.identified, given.params, given.overlays, members=given.members)
+    many = [replace(given, overlays=Overlays())]
+    addresses = addresses_of(window._prices.get(name, window._prices["close"]) for name in kernel.series)
+    call = window.call(kernel, many, np.array([addresses]))
+    call = replace(call, asking=call.asking._replace(lookback=window.stop))
+    measure_call(spec, call, window._workspace(kernel, many).measure, many, window.stop)
+
+
+def two_bars() -> tuple[Bars, int, int, Periods]:
+    """Return the least that a window can be made of: bars, its first row, the row after it, and periods."""
+    ts, prices = np.arange(2) * MINUTE_US, np.ones(2)
+    bars = Bars("", ts, prices, prices, prices, prices, prices, prices, ts, ts, ts)
+    return bars, 0, 2, Periods("bar", ts + MINUTE_US, 252.0)
