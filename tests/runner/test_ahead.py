@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 
@@ -75,11 +76,12 @@ print(json.dumps(told))
 """
 
 
-def _told(code: str) -> dict[str, object]:
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+def _told(code: str) -> Any:
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=120
+    )
     assert not done.stderr
-    told: dict[str, object] = json.loads(done.stdout)
-    return told
+    return json.loads(done.stdout)
 
 
 @pytest.mark.parametrize(("cores", "wanted", "begun"), [(2, True, True), (1, True, False), (2, False, False)])
@@ -164,3 +166,55 @@ def test_what_fails_or_is_interrupted_is_not_taken_for_an_answer() -> None:
         "sent": True,
         "failed": True,
     }
+
+
+HANGS = """
+import json, os, signal, sys, time, warnings
+from whatif.runner import ahead, apart
+
+
+def parent():
+    return os.getppid()
+
+
+def stops():
+    os.kill(os.getpid(), signal.SIGSTOP)
+
+
+def asked(work, sent):
+    ahead.LIMIT_SECONDS = 60.0
+    with ahead.forking_ahead(), warnings.catch_warnings(record=True) as heard:
+        warnings.simplefilter("always")
+        ahead.done_ahead(time.time)
+        child = ahead._forker._process
+        first = apart.done_apart([parent], apart.nothing, 60.0, 1) == [child.pid]
+        ahead.LIMIT_SECONDS = 0.5
+        ahead.done_ahead(work)
+        began = time.monotonic()
+        found = apart.done_apart([parent, sent], apart.nothing, 60.0, 1)
+        waited = time.monotonic() - began
+        again = apart.done_apart([parent], apart.nothing, 60.0, 1)
+        killed = os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT).si_status == signal.SIGKILL
+        return [first, found[0] == os.getpid(), again == [os.getpid()], killed, 0.4 < waited < 20.0,
+            [str(one.message) for one in heard]]
+
+
+class Large:
+    def __init__(self):
+        self.bytes = bytes(4 << 20)  # more than a socket holds for who does not read
+
+    def __call__(self):
+        return len(self.bytes)
+
+
+ahead.cores = lambda: 2
+print(json.dumps([asked(stops, parent), asked(stops, Large())]))
+"""
+
+
+def test_a_child_that_hangs_is_ended_and_its_work_done_without_it() -> None:
+    said = (
+        "a process that was begun to fork those that run backtests did not answer for 0.5 s, and was ended: "
+        "its work is done without it, and nothing is lost"
+    )
+    assert _told(HANGS) == [[True, True, True, True, True, [said]]] * 2

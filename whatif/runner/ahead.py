@@ -14,6 +14,7 @@ import signal
 import socket
 import struct
 import sys
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from importlib import import_module
@@ -31,6 +32,9 @@ _OWN = ("whatif.runner.local", "whatif.runner.origin")
 
 _COMPILER = "whatif.engines.compiled.window"
 """What this process does not import as long as the child does its work."""
+
+LIMIT_SECONDS = 120.0
+"""How long this process waits for each answer of the child, which may have a strategy to compile first."""
 
 _HEAD = struct.Struct("<BQ")
 _DO, _FORK, _WAIT = range(3)
@@ -175,9 +179,8 @@ class _Forker:
                     raise EOFError
             self._owed = 0
             return self._reply()
-        except (OSError, EOFError):
-            self._gone = True
-            return _NO
+        except (OSError, EOFError) as error:
+            return self._lost(error)
         except BaseException:  # Ctrl-C: the next reply would be taken for that of another request
             self._gone = True
             raise
@@ -186,11 +189,25 @@ class _Forker:
         if self._gone:
             return False
         try:
+            self._socket.settimeout(LIMIT_SECONDS)
             socket.send_fds(self._socket, [_HEAD.pack(kind, len(sent))], [] if pipe is None else [pipe])
             self._socket.sendall(sent)
-        except OSError:
-            self._gone = True
+        except OSError as error:
+            self._lost(error)
         return not self._gone
+
+    def _lost(self, error: Exception) -> int:
+        """Ask the child for nothing more, and kill it if it hangs; what it forked dies with it."""
+        self._gone = True
+        if isinstance(error, TimeoutError):
+            self._process.kill()
+            warnings.warn(
+                f"a process that was begun to fork those that run backtests did not answer for "
+                f"{LIMIT_SECONDS:g} s, and was ended: its work is done without it, and nothing is lost",
+                RuntimeWarning,
+                stacklevel=2,
+            )
+        return _NO
 
     def _reply(self) -> int:
         (found,) = _REPLY.unpack(_exactly(self._socket, _REPLY.size))
