@@ -129,6 +129,41 @@ def test_a_module_is_deferred_without_the_package_that_it_lies_in(package: str) 
     assert not [name for name in sys.modules if "not_there" in name]
 
 
+ARRAYS = """
+import sys
+from whatif.startup import arrow_without_pandas
+if {without}:
+    arrow_without_pandas()
+import pyarrow as pa
+print(pa.array([1.0, None, float("nan")], from_pandas=True).null_count, pa.array(["a", "b"]).type)
+told = "DataFrame" in vars(sys.modules["pandas"])
+import pandas as pd
+objects = [pd.NaT, pd.Timestamp(1)], [pd.NA, 1], [pd.Timedelta(3)], [pd.DateOffset(days=1)]
+series = [pd.Series(one) for one in ([1.0, float("nan")], [pd.NA, "x"], [pd.NaT, pd.Timestamp(5)])]
+for given in (*objects, *series):
+    for missing in (True, None):
+        try:
+            made = pa.array(given, from_pandas=missing)
+        except (pa.ArrowException, ValueError) as error:
+            print(type(error), error)
+        else:
+            print(made.type, made.to_pylist())
+print(pa.table({"a": [1]}).to_pandas(), repr(pa.array([1], pa.timestamp("ns"))[0].as_py()))
+print(told)
+"""
+
+
+def test_pyarrow_makes_arrays_without_pandas_until_that_is_imported_and_then_as_ever() -> None:
+    said = []
+    for without in (False, True):
+        code = ARRAYS.replace("{without}", str(without))
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+        said.append(done.stdout.splitlines())
+    (*plain, frames), (*late, no_frames) = said
+    assert plain == late
+    assert (frames, no_frames) == ("True", "False")
+
+
 BACKTRADERS_TALIB = """
 import sys
 from whatif.engines.backtrader.broker import bt

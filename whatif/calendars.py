@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import numpy as np
 
-from whatif.domain import HOUR_US, Periods, days, microseconds
+from whatif.domain import HOUR_US, Periods
 from whatif.errors import CalendarError, nearest
 from whatif.exchanges import (
     build_calendar,
@@ -26,13 +26,14 @@ from whatif.typing import BoolArray, IntArray
 
 __all__ = [
     "EPOCH", "MIN_PERIODS", "Schedule", "canonical_exchange", "choose_period", "exchange_aliases",
-    "known_schedule", "make_periods", "schedule", "sessions_per_year",
+    "known_schedule", "make_periods", "schedule", "sessions_per_year", "utc_instant",
 ]  # fmt: skip
 
 EPOCH = date(1970, 1, 1)
 MIN_PERIODS = 160
 """Periods that the validate window must keep for a period length to be chosen."""
 
+_START = datetime(1970, 1, 1, tzinfo=UTC)
 _built: dict[tuple[str, date, date], Schedule] = {}
 
 
@@ -118,6 +119,8 @@ def schedule(exchange: str, first: date, last: date) -> Schedule:
 def _build(exchange: str, first: date, last: date) -> dict[str, list[int]]:
     """Return the sessions of a calendar of [first, last], by the names of a schedule's arrays."""
     import pandas as pd
+
+    from whatif.domain import days, microseconds  # which import pandas
 
     frame = build_calendar(exchange, first, last).schedule
     close_us = microseconds(frame["close"])
@@ -280,3 +283,8 @@ def _covering(exchange: str, first: date, last: date) -> Schedule:
     arrays = stored(file, lambda: _build(exchange, start, end))
     _built[exchange, start, end] = _made(exchange, arrays)
     return _built[exchange, start, end]
+
+
+def utc_instant(us: int) -> datetime:
+    """Return microseconds since 1970-01-01 UTC as a time of Python's own, which needs no pandas."""
+    return _START + timedelta(microseconds=int(us))

@@ -193,13 +193,13 @@ def test_what_a_child_does_not_answer_in_time_goes_to_the_pool(
     lake, make_plan, lake_home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plan = make_plan(lake.put_bars([walk("A", 1)]), ["A"])
-    real, here = local._answer, os.getpid()
+    real, here = local.row_stream, os.getpid()
 
     def hangs_after_a_fork(*given: object) -> bytes:
         time.sleep(60.0 if os.getppid() == here else 0.0)
         return real(*given)
 
-    monkeypatch.setattr(local, "_answer", hangs_after_a_fork)
+    monkeypatch.setattr(local, "row_stream", hangs_after_a_fork)
     monkeypatch.setattr(local, "CHILD_SECONDS", 0.5)
     items = [WorkItem(("A",), "validate", (one,)) for one in crossovers(2)]
     began = time.monotonic()
@@ -211,7 +211,7 @@ def test_a_child_answers_the_rest_of_its_share_after_a_task_that_failed(
     lake, make_plan, lake_home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plan = make_plan(lake.put_bars([walk("A", 1)]), ["A"])
-    real, here, again = local._answer, os.getpid(), list[str]()
+    real, here, again = local.row_stream, os.getpid(), list[str]()
 
     def fails_once(plan: Plan, text: str, *given: Any) -> bytes:
         if os.getppid() == here and '"c1"' in text:
@@ -220,10 +220,10 @@ def test_a_child_answers_the_rest_of_its_share_after_a_task_that_failed(
 
     def in_pool(sent: bytes, text: str, *given: object) -> object:
         again.append(text)
-        return submit(local._work, sent, text, *given)
+        return submit(local.stream_in_pool, sent, text, *given)
 
     submit = local._pool(1).submit
-    monkeypatch.setattr(local, "_answer", fails_once)
+    monkeypatch.setattr(local, "row_stream", fails_once)
     monkeypatch.setattr(local, "_pool", lambda _: SimpleNamespace(submit=lambda _, *given: in_pool(*given)))
     items = [WorkItem(("A",), "validate", (one,)) for one in crossovers(4)]
     assert local.LocalRunner(lake_home, 1, short=True).compute(plan, items).counts == {"ok": 4}
@@ -246,6 +246,20 @@ def test_items_of_few_symbols_are_dealt_one_by_one() -> None:
     items = [WorkItem(("A",), "validate", (one,)) for one in crossovers(5)]
     assert local._shares(items, 2) == [[0, 2, 4], [1, 3]]
     assert local._shares(items[:1], 2) == [[0]]
+
+
+def test_a_process_of_a_pool_imports_neither_frames_nor_what_stores_rows(lake, make_plan) -> None:
+    plan = make_plan(lake.put_bars([walk("A", 1)]), ["A"], engine="compiled")
+    local.end()
+    (rows,) = local.compute(plan, [WorkItem(("A",), "validate", crossovers(2))], 1)
+    assert rows["status"].to_pylist() == ["ok", "ok"]
+    imported = local._pool(1).submit(
+        eval, "{name: list(vars(it)) for name, it in __import__('sys').modules.items()}"
+    )
+    found = imported.result()
+    assert "evaluate" in found["whatif.runner.worker"]
+    assert "DataFrame" not in found["pandas"]
+    assert not {"whatif.runner.local", "whatif.lake.local_tables", "whatif.domain.frames"} & set(found)
 
 
 def test_a_process_does_something_else_meanwhile(lake, make_plan, lake_home, forks: bool) -> None:

@@ -52,6 +52,10 @@ def worker(request: str) -> dict[str, Any]:
     imports and of the first rows are in seconds since 1970, so that whoever started this process can tell
     how long it took from there.
     """
+    from whatif.startup import begin_worker
+
+    begin_worker()  # as a process of a pool does
+
     from whatif.runner import evaluate
 
     imported, imports = time.time(), peak_mb()

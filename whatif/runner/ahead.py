@@ -27,7 +27,7 @@ from whatif.startup import without_collecting
 _SHARED = ("whatif.pins.read", "pyiceberg.io.pyarrow")
 """What this process needs first, too: it is imported before the child begins."""
 
-_OWN = ("whatif.runner.local", "whatif.runner.origin")
+_OWN = ("whatif.runner.worker", "whatif.runner.origin")
 """What the child needs besides the engines."""
 
 _COMPILER = "whatif.engines.compiled.window"

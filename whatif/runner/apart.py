@@ -20,9 +20,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from math import inf
+from threading import Thread
 from typing import Any, BinaryIO, Generic, TypeVar
 
 from whatif.errors import RunError
+from whatif.startup import begin_worker
 
 T = TypeVar("T")
 
@@ -31,6 +33,11 @@ GRACE_SECONDS = 5.0
 
 COMPILING_SECONDS = 15.0
 """What a compilation may take from one sign of life to the next."""
+
+MAX_GROWTH = 2 * 1024**3
+"""Bytes that a process may grow by before another takes its place; what it keeps has bounds of its own."""
+
+_PARENT_SECONDS = 0.5
 
 _BEGAN, _BUSY, _ROW, _FAILED = b"BURF"
 _HEAD = struct.Struct("<BQ")
@@ -64,6 +71,31 @@ def cores() -> int:
 
 def nothing() -> None:
     """Do nothing."""
+
+
+def begin_in_pool(parent: int) -> None:
+    """Prepare a process of a pool, before it imports what it is sent: it is found here, where little else is.
+
+    It leaves Ctrl-C to the process that started it, and ends when that is gone.
+
+    Parameters
+    ----------
+    parent : int
+        Number of that process.
+    """
+    from joblib.externals.loky import process_executor
+
+    begin_worker()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # loky takes 300 MB for a leak and begins another process, which has all to import and compile anew
+    process_executor._MAX_MEMORY_LEAK_SIZE = MAX_GROWTH
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(_PARENT_SECONDS)
+        os._exit(1)
+
+    Thread(target=watch, name="watch", daemon=True).start()
 
 
 def can_run_apart() -> bool:

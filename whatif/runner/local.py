@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import os
 import pickle
-import signal
 import sys
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import Future, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
-from functools import lru_cache, partial
+from functools import partial
 from itertools import pairwise
 from typing import Any, TypeVar
 
@@ -21,14 +19,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from whatif.domain import KEY, worker_columns
+from whatif.domain import KEY
 from whatif.errors import MachineError, RunError
 from whatif.lake import RESULTS, RETURNS, insert_missing_rows
-from whatif.pins import LakeLocation, all_of, equal, one_of, schema_of
+from whatif.pins import LakeLocation, all_of, equal, one_of
 from whatif.results import Held, Keep
-from whatif.runner.apart import answers_apart, can_run_apart, cores, end_all, nothing
+from whatif.runner.apart import answers_apart, begin_in_pool, can_run_apart, cores, end_all, nothing
 from whatif.runner.batches import whole_rows
-from whatif.runner.load import expecting
 from whatif.runner.plan import Plan, WorkItem
 from whatif.runner.run import (
     Computed,
@@ -39,16 +36,13 @@ from whatif.runner.run import (
     symbols_said,
 )
 from whatif.runner.watch import where_workers_say
-from whatif.runner.worker import evaluate, rows_of_dead
+from whatif.runner.worker import row_stream, rows_of_dead, stream_in_pool
 
 ATTEMPTS = 3
 """Times that an item is tried whose data could not be read."""
 
 IDLE_SECONDS = 300
 """How long processes wait for more work before they end."""
-
-MAX_GROWTH = 2 * 1024**3
-"""Bytes that a process may grow by before another takes its place; what it keeps has bounds of its own."""
 
 MAX_ELEMENTS = 1_000_000
 """Rows of trades or equity that are written at once, unless one backtest alone has more."""
@@ -65,7 +59,6 @@ MANY_SYMBOLS = 4
 _Given = TypeVar("_Given")
 _Made = TypeVar("_Made")
 
-_PARENT_SECONDS = 0.5
 _LOKY = "joblib.externals.loky"
 
 
@@ -193,7 +186,7 @@ def compute(
             ahead = tuple(dict.fromkeys(symbol for number in share for symbol in items[number].symbols))
             shares.append(
                 {
-                    number: partial(_answer, plan, items[number].to_json(), items[number].keep, 0, ahead)
+                    number: partial(row_stream, plan, items[number].to_json(), items[number].keep, 0, ahead)
                     for number in share
                 }
             )
@@ -205,7 +198,7 @@ def compute(
         meanwhile = nothing
     while waiting:
         futures = {
-            _pool(processes).submit(_work, sent, item.to_json(), item.keep, tried[number]): number
+            _pool(processes).submit(stream_in_pool, sent, item.to_json(), item.keep, tried[number]): number
             for number, item in waiting.items()
         }
         meanwhile()
@@ -225,7 +218,9 @@ def compute(
         item = suspects.pop()
         try:
             for attempt in range(1, ATTEMPTS + 1):
-                table = _result(_pool(1).submit(_work, sent, item.to_json(), item.keep, attempt), attempt)
+                table = _result(
+                    _pool(1).submit(stream_in_pool, sent, item.to_json(), item.keep, attempt), attempt
+                )
                 if table is not None:
                     yield whole_rows(plan.columns, table)
                     break
@@ -323,24 +318,8 @@ def _pool(processes: int) -> Any:
     from joblib.externals.loky import get_reusable_executor
 
     return get_reusable_executor(
-        max_workers=processes, timeout=IDLE_SECONDS, initializer=_begin, initargs=(os.getpid(),)
+        max_workers=processes, timeout=IDLE_SECONDS, initializer=begin_in_pool, initargs=(os.getpid(),)
     )
-
-
-def _begin(parent: int) -> None:
-    """Leave Ctrl-C to the process that started this one, and end when that is gone."""
-    from joblib.externals.loky import process_executor
-
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    # loky takes 300 MB for a leak and begins another process, which has all to import and compile anew
-    process_executor._MAX_MEMORY_LEAK_SIZE = MAX_GROWTH
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(_PARENT_SECONDS)
-        os._exit(1)
-
-    threading.Thread(target=watch, name="watch", daemon=True).start()
 
 
 def _result(future: Future[bytes], attempt: int) -> pa.Table | None:
@@ -355,26 +334,6 @@ def _result(future: Future[bytes], attempt: int) -> pa.Table | None:
 
 def _table(answer: bytes) -> pa.Table:
     return pa.ipc.open_stream(answer).read_all()
-
-
-def _work(sent: bytes, text: str, keep: bool, attempt: int) -> bytes:
-    """Compute an item in a process of the pool, and return its rows as an Arrow stream."""
-    return _answer(_plan(sent), text, keep, attempt)
-
-
-def _answer(plan: Plan, text: str, keep: bool, attempt: int, ahead: Sequence[str] = ()) -> bytes:
-    """Return an item's rows as an Arrow stream; `ahead` are the symbols that this process is asked for."""
-    sink = pa.BufferOutputStream()
-    with expecting(ahead), pa.ipc.new_stream(sink, schema_of(worker_columns(keep))) as writer:
-        for batch in evaluate(plan, [text], attempt):
-            writer.write_batch(batch)
-    return bytes(sink.getvalue())
-
-
-@lru_cache(maxsize=2)
-def _plan(sent: bytes) -> Plan:
-    plan: Plan = pickle.loads(sent)
-    return plan
 
 
 def _names(rows: pa.Table) -> pa.ChunkedArray:

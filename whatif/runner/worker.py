@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 import socket
 import sysconfig
 import time
@@ -16,10 +17,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 
 from whatif.axes import MarketChange
+from whatif.calendars import utc_instant
 from whatif.domain import (
     EQUITY_ARRAYS,
     METRIC_COLUMNS,
@@ -29,11 +30,11 @@ from whatif.domain import (
     Execution,
     Overlays,
     account_metrics,
-    timestamps,
     worker_columns,
 )
 from whatif.engines import get_engine, keep_in
 from whatif.errors import MachineError, WhatIfError, out_of_memory
+from whatif.pins import schema_of
 from whatif.results import stopped_for_memory, stopped_for_time, stopped_with_process
 from whatif.runner.apart import ALONE, Signals, can_run_apart, rows_apart
 from whatif.runner.batches import (
@@ -45,7 +46,7 @@ from whatif.runner.batches import (
     in_order,
     parameters_of,
 )
-from whatif.runner.load import forget
+from whatif.runner.load import expecting, forget
 from whatif.runner.plan import Plan, WorkItem
 from whatif.runner.sweep import Sweep
 from whatif.runner.watch import (
@@ -57,7 +58,7 @@ from whatif.runner.watch import (
     time_limit,
 )
 from whatif.search import Configuration
-from whatif.startup import freeze_imports
+from whatif.startup import freeze_imports, without_collecting
 from whatif.stats import BuyAndHold
 
 _FOLDERS_OF_OTHERS = (str(Path(__file__).parents[1]), sysconfig.get_path("stdlib"))
@@ -91,7 +92,8 @@ def evaluate(plan: Plan, texts: Iterable[str], attempt: int = 0) -> Iterator[pa.
     """
     if plan.home:
         keep_in(plan.home)
-    get_engine(plan.engine).load()
+    with without_collecting():
+        get_engine(plan.engine).load()
     speak_to(plan.log)
     freeze_imports()
     for text in texts:
@@ -257,6 +259,36 @@ def _own_line(error: BaseException) -> str:
     return found
 
 
+def stream_in_pool(sent: bytes, text: str, keep: bool, attempt: int) -> bytes:
+    """Return the rows of an item as `row_stream` does, in a process of a pool, whose plan is pickled."""
+    return row_stream(_plan(sent), text, keep, attempt)
+
+
+def row_stream(plan: Plan, text: str, keep: bool, attempt: int, ahead: Sequence[str] = ()) -> bytes:
+    """Return the rows of an item as an Arrow stream.
+
+    Parameters
+    ----------
+    plan, text, attempt
+        As in `evaluate`: a work item.
+    keep : bool
+        Whether its rows hold series.
+    ahead : sequence of str
+        The symbols that this process is asked for.
+    """
+    sink = pa.BufferOutputStream()
+    with expecting(ahead), pa.ipc.new_stream(sink, schema_of(worker_columns(keep))) as writer:
+        for batch in evaluate(plan, [text], attempt):
+            writer.write_batch(batch)
+    return bytes(sink.getvalue())
+
+
+@lru_cache(maxsize=2)
+def _plan(sent: bytes) -> Plan:
+    plan: Plan = pickle.loads(sent)
+    return plan
+
+
 def _shared(plan: Plan, item: WorkItem) -> dict[str, Any]:
     """Return what all rows of an item have in common; every other column is there, without a value."""
     window = plan.windows[item.window]
@@ -264,8 +296,8 @@ def _shared(plan: Plan, item: WorkItem) -> dict[str, Any]:
     return row | {
         "symbol": "+".join(item.symbols),
         "window": item.window,
-        "window_start": _instant(window.window.start_us),
-        "window_end": _instant(window.window.end_us),
+        "window_start": utc_instant(window.window.start_us),
+        "window_end": utc_instant(window.window.end_us),
         "period": window.periods.kind,
         "periods_per_year": window.periods.per_year,
         "engine": plan.engine,
@@ -302,11 +334,6 @@ def _settings(execution: Execution, overlays: Overlays, market: tuple[MarketChan
     if market:
         more["market"] = [change.identity for change in market]
     return json.dumps(execution.written | more)
-
-
-@lru_cache(maxsize=64)
-def _instant(us: int) -> pd.Timestamp:
-    return timestamps(np.array([us]))[0]
 
 
 def _pins(plan: Plan, model: str | None, timeframe: str, fold: int) -> str:

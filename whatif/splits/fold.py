@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 
+from whatif.calendars import utc_instant
 from whatif.domain import Bars, bar_ends
 from whatif.errors import StudyError
 
@@ -33,7 +33,7 @@ class Window:
 
 def instant_text(us: int) -> str:
     """Return microseconds since 1970-01-01 UTC for a message."""
-    return str(pd.Timestamp(us, unit="us", tz="UTC").strftime("%Y-%m-%dT%H:%MZ"))
+    return f"{utc_instant(us):%Y-%m-%dT%H:%MZ}"
 
 
 Cut = tuple[str, int, int]
