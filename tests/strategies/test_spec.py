@@ -5,10 +5,10 @@ from __future__ import annotations
 import dataclasses
 from collections import namedtuple
 
-import numba
 import numpy as np
 import pytest
 
+from whatif.domain.compile import _set_up
 from whatif.errors import IndicatorError, StrategyError
 from whatif.strategies import (
     BY_SYMBOL,
@@ -125,7 +125,8 @@ def test_built_in_steps_compile_as_they_are(name: str, given: dict[str, bool]) -
     params = namedtuple("Params", spec.params)(**spec.validate(given))
     states = [namedtuple("State", ["size", "entry_price"])(size, 10.0) for size in (0.0, 2.0, -2.0)]
 
-    compiled = numba.njit(spec.step)
+    # what a step calls is taught to numba when the first kernel is compiled
+    compiled = _set_up().njit(spec.step)
 
     seen = set()
     for i in range(1, 30):
