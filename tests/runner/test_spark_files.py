@@ -42,7 +42,7 @@ def own(tmp_path: Path) -> LakeLocation:
     return location
 
 
-def told_by_tasks(own: LakeLocation, plan: Plan, items: list[WorkItem]) -> list[Any]:
+def told_by_tasks(own: LakeLocation | None, plan: Plan, items: list[WorkItem]) -> list[Any]:
     run = spark._writer(own, plan, spark._packed(items))
     batches = [pa.record_batch({"id": pa.array([k], pa.int64())}) for k in range(len(items))]
     return [
@@ -88,6 +88,15 @@ def test_of_a_backtest_that_failed_there_are_no_returns(lake, own, make_plan, tm
     spark.SparkRunner(None, own, lambda: 2).store(plan, items, told, NOTHING, ())  # type: ignore[arg-type]
     assert list(stored(own, RESULTS)["status"]) == ["error", "ok", "error"]
     assert list(stored(own, RETURNS)["config_id"]) == ["m1"]
+
+
+def test_without_a_lake_rows_are_counted_and_no_file_is_written(lake, make_plan, monkeypatch) -> None:
+    monkeypatch.setattr(spark, "write_files", None)
+    plan = make_plan(lake.put_bars([walk("A", 1)]), ["A"], engine="compiled")
+    (told,) = told_by_tasks(None, plan, [WorkItem(("A",), "validate", crossovers(3))])
+    assert told.counts == {"ok": 3}
+    assert (told.results, told.returns) == ([], [])
+    assert told.working > 0.0
 
 
 def test_a_disk_that_is_full_is_the_machines_fault(lake, own, make_plan, monkeypatch) -> None:

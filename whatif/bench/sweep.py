@@ -26,6 +26,7 @@ from whatif.runner import (
     WindowPlan,
     backtests,
     provenance,
+    run_unstored,
     run_waves,
     work_items,
 )
@@ -81,7 +82,8 @@ def crossovers(
 ) -> list[Pending]:
     """Return the configurations of all pairs of `fast` and `slow`, to be run on a window of `bars` bars."""
     spec = resolve(strategy)
-    found = [_configuration(spec, spec.digest, f, s) for f in fast for s in slow]
+    own = spec.digest  # which is worked out anew each time
+    found = [_configuration(spec, own, f, s) for f in fast for s in slow]
     return [Pending((market.bars.symbol,), WINDOW, tuple(found), bars)]
 
 
@@ -132,14 +134,34 @@ def store(setting: Setting, name: str, engine: str, fast: Sequence[int], slow: S
 def compute(
     setting: Setting, engine: str, fast: Sequence[int], slow: Sequence[int], strategy: str = STRATEGY
 ) -> float:
-    """Run all pairs of `fast` and `slow` through Spark without storing their rows; return seconds."""
-    market, spark = setting.market, setting.spark
-    plan = _fresh(sweep_plan(market, "not stored", engine, strategy=strategy))
-    pending = crossovers(market, fast, slow, len(market.bars), strategy)
-    items = work_items(pending, task_slots(spark), engine)
+    """Run all pairs of `fast` and `slow` through Spark up to where rows are stored; return seconds."""
+    return compute_pending(setting, engine, _pairs(setting, fast, slow, strategy), strategy)
+
+
+def compute_pending(
+    setting: Setting, engine: str, pending: Sequence[Pending], strategy: str = STRATEGY
+) -> float:
+    """Run configurations through Spark up to where their rows are stored; return seconds."""
+    plan = _fresh(sweep_plan(setting.market, "not stored", engine, strategy=strategy))
     started = time.perf_counter()
-    backtests(spark, plan, items).write.format("noop").mode("overwrite").save()
+    run_unstored(setting.spark, plan, work_items(pending, task_slots(setting.spark), engine))
     return time.perf_counter() - started
+
+
+def compute_rows(setting: Setting, engine: str, fast: Sequence[int], slow: Sequence[int]) -> float:
+    """Run all pairs of periods and hand their rows to the JVM, unstored; return seconds."""
+    plan = _fresh(sweep_plan(setting.market, "not stored", engine))
+    pending = _pairs(setting, fast, slow)
+    started = time.perf_counter()
+    items = work_items(pending, task_slots(setting.spark), engine)
+    backtests(setting.spark, plan, items).write.format("noop").mode("overwrite").save()
+    return time.perf_counter() - started
+
+
+def _pairs(
+    setting: Setting, fast: Sequence[int], slow: Sequence[int], strategy: str = STRATEGY
+) -> list[Pending]:
+    return crossovers(setting.market, fast, slow, len(setting.market.bars), strategy)
 
 
 def rows_of(setting: Setting, sweep: StoredSweep, columns: Sequence[str]) -> pd.DataFrame:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from whatif.runner.origin import answer_key, certify, provenance, versions
     from whatif.runner.plan import MEBIBYTE, ModelPin, Plan, WindowPlan, WorkItem
     from whatif.runner.run import Runner, WaveDone, run_waves
-    from whatif.runner.spark import SparkRunner, backtests, spread_on_spark
+    from whatif.runner.spark import SparkRunner, backtests, run_unstored, spread_on_spark
     from whatif.runner.sweep import market_returns, task_of, unadjusted
     from whatif.runner.warm import warm_up
     from whatif.runner.watch import OverLimitError, time_limit
@@ -32,7 +32,7 @@ else:
             "origin": "answer_key certify provenance versions",
             "local": "LocalRunner spread",
             "run": "Runner WaveDone run_waves",
-            "spark": "SparkRunner backtests spread_on_spark",
+            "spark": "SparkRunner backtests run_unstored spread_on_spark",
             "sweep": "market_returns task_of unadjusted",
             "in_flight": "MAX_AT_ONCE",
             "warm": "warm_up",

@@ -296,21 +296,33 @@ def store(
 
 def _writes_files(location: LakeLocation, items: Sequence[WorkItem], fresh: Collection[str]) -> bool:
     """Return whether tasks write their rows themselves: they are many, and new to both tables."""
+    return location.local and {RESULTS.name, RETURNS.name} <= set(fresh) and _are_many(items)
+
+
+def _are_many(items: Sequence[WorkItem]) -> bool:
     backtests = sum(len(item.configurations) for item in items)
-    return (
-        location.local
-        and {RESULTS.name, RETURNS.name} <= set(fresh)
-        and not any(item.keep for item in items)
-        and backtests >= ROWS_OF_A_TASK * len(items)
-    )
+    return backtests >= ROWS_OF_A_TASK * len(items) and not any(item.keep for item in items)
+
+
+def run_unstored(spark: SparkSession, plan: Plan, items: Sequence[WorkItem]) -> None:
+    """Run all backtests in `items` as the first wave of a sweep is run, up to where its rows are stored.
+
+    Rows of tasks of many backtests are made whole, and let go of instead of being written; those of others
+    are handed to Spark.
+    """
+    if _are_many(items):
+        write_backtests(spark, None, plan, items)
+    else:
+        backtests(spark, plan, items).write.format("noop").mode("overwrite").save()
 
 
 def write_backtests(
-    spark: SparkSession, location: LakeLocation, plan: Plan, items: Sequence[WorkItem]
+    spark: SparkSession, location: LakeLocation | None, plan: Plan, items: Sequence[WorkItem]
 ) -> list[_Written]:
     """Run all backtests in `items`, one task for each item, and return what tasks wrote on the local lake.
 
-    Of a task that is made twice one answer counts; what the other wrote no snapshot will name.
+    Of a task that is made twice one answer counts; what the other wrote no snapshot will name. Without a
+    location, rows are made, and not written.
     """
     run = _writer(location, plan, _packed(items))
     told = _tasks(spark, len(items)).mapInArrow(run, "written binary").collect()
@@ -382,7 +394,7 @@ def _evaluator(
 
 
 def _writer(
-    location: LakeLocation, plan: Plan, packed: Sequence[bytes]
+    location: LakeLocation | None, plan: Plan, packed: Sequence[bytes]
 ) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
     evaluated = _evaluator(plan, packed)
 
@@ -403,8 +415,8 @@ def _told(made: _Written) -> pa.RecordBatch:
     return pa.record_batch({"written": pa.array([pickle.dumps(made)], pa.binary())})
 
 
-def written(location: LakeLocation, plan: Plan, rows: pa.Table) -> _Written:
-    """Write rows of a worker into files of the local lake's `returns` and `results`.
+def written(location: LakeLocation | None, plan: Plan, rows: pa.Table) -> _Written:
+    """Write rows of a worker into files of the local lake's `returns` and `results`, if there is a lake.
 
     Raises
     ------
@@ -412,11 +424,16 @@ def written(location: LakeLocation, plan: Plan, rows: pa.Table) -> _Written:
         If nothing more can be written.
     """
     whole = whole_rows(plan.columns, rows)
+    results, returns = ([], []) if location is None else _files(location, whole)
+    counts = Counter(whole["status"].to_pylist())
+    return _Written(results, returns, counts, pc.sum(whole["wall_seconds"]).as_py() or 0.0)
+
+
+def _files(location: LakeLocation, whole: pa.Table) -> tuple[list[DataFile], list[DataFile]]:
+    """Return the files of `results` and of `returns` that rows were written to."""
     good = whole.filter(pc.equal(whole["status"], "ok"))
     try:
         returns = write_files(location, RETURNS, good.select(list(RETURNS.column_names)))
-        results = write_files(location, RESULTS, whole.select(list(RESULTS.column_names)))
+        return write_files(location, RESULTS, whole.select(list(RESULTS.column_names))), returns
     except OSError as error:
         raise MachineError(f"rows of backtests could not be written to {location.home}: {error}") from error
-    counts = Counter(whole["status"].to_pylist())
-    return _Written(results, returns, counts, pc.sum(whole["wall_seconds"]).as_py() or 0.0)
