@@ -15,7 +15,7 @@ from whatif.pins import schema_of, type_of
 from whatif.stats import BuyAndHold
 from whatif.typing import FloatArray, IntArray
 
-BATCH_ROWS = 250
+BATCH_ROWS = 1_000
 BATCH_NUMBERS = 500_000
 """A worker sends what it has as soon as it holds so many rows, or so many numbers in their series."""
 
@@ -76,33 +76,61 @@ def batch_of_runs(
         Which of the c they are.
     """
     held = ("return_pct", "sharpe", "max_drawdown_pct")
+    all_of_them, chosen = len(places) == len(found.good), places.tolist()
     values: dict[str, Any] = {name: column[places] for name, column in found.metrics.items()}
-    values |= {f"benchmark_{name}": np.array([getattr(one, name) for one in holdings]) for name in held}
+    values |= {f"benchmark_{name}": [getattr(one, name) for one in holdings] for name in held}
     values |= {"orders_rejected": found.rejected[places]}
-    chosen = places.tolist()
-    values |= {name: [column[k] for k in chosen] for name, column in own.items()}
+    values |= {name: column if all_of_them else [column[k] for k in chosen] for name, column in own.items()}
     arrays = []
     for name, kind in worker_columns(False).items():
         if name == "returns":
-            arrays.append(_lists(found.returns[places]))
+            arrays.append(_lists(found.returns if all_of_them else found.returns[places]))
         elif name in values:
-            # what is no number of a metric is missing in a table
-            arrays.append(pa.array(values[name], type_of(kind), from_pandas=True))
+            arrays.append(_column(values[name], kind))
         else:
             arrays.append(constant(same[name], kind, len(places)))
     return pa.RecordBatch.from_arrays(arrays, schema=schema_of(worker_columns(False)))
+
+
+def _column(values: Any, kind: str) -> pa.Array:
+    """Return values as a column; what is no number of a metric is missing in a table."""
+    if isinstance(values, np.ndarray):
+        return pa.array(values, type_of(kind), from_pandas=True)
+    if len(set(map(id, values))) > 1:
+        return pa.array(values, type_of(kind), from_pandas=kind == "double")
+    one = values[0]
+    return constant(None if one != one else one, kind, len(values))
 
 
 def _lists(rows: FloatArray) -> pa.Array:
     """Return rows (r, k) as lists of numbers; what is no number is missing."""
     count, length = rows.shape
     offsets = pa.array(np.arange(count + 1, dtype=np.int32) * np.int32(length), pa.int32())
-    return pa.ListArray.from_arrays(offsets, pa.array(rows.reshape(-1), pa.float64(), from_pandas=True))
+    # where none is missing, nothing is copied
+    missing = bool(np.isnan(rows).any())
+    return pa.ListArray.from_arrays(offsets, pa.array(rows.reshape(-1), pa.float64(), from_pandas=missing))
 
 
 def parameters_of(params: Mapping[str, Any]) -> str:
     """Return parameters as they stand in a row, as JSON."""
     return json.dumps(dict(params))
+
+
+def parameters_of_many(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Do as `parameters_of` for the parameters of many configurations, column by column."""
+    names = set(map(tuple, rows))
+    if len(names) != 1 or not rows[0]:
+        return [parameters_of(row) for row in rows]
+    texts = [_texts(column) for column in zip(*(row.values() for row in rows), strict=True)]
+    form = ", ".join(json.dumps(name).replace("%", "%%") + ": %s" for name in rows[0])
+    return [f"{{{form}}}" % row for row in zip(*texts, strict=True)]
+
+
+def _texts(values: Sequence[Any]) -> list[str]:
+    """Return each value as JSON; those of numbers hold no comma, and are parts of one text."""
+    if {int, float, bool}.issuperset(map(type, values)):
+        return json.dumps(values)[1:-1].split(", ")
+    return [json.dumps(value) for value in values]
 
 
 def whole_rows(same: Mapping[str, Any], rows: pa.Table) -> pa.Table:

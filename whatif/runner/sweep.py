@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 from functools import cached_property
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -34,6 +35,12 @@ from whatif.typing import FloatArray
 
 if TYPE_CHECKING:
     from whatif.results import ResolvedStudy
+
+
+_key: Callable[[Configuration], tuple[Any, ...]] = attrgetter(
+    "timeframe", "execution.fill_timeframe", "model", "fold", "market"
+)
+"""Returns what configurations have in common that run in one window."""
 
 
 class Sweep:
@@ -97,8 +104,8 @@ class Sweep:
             If what they need cannot be read.
         """
         places: dict[Any, list[int]] = {}
-        for place, configuration in enumerate(configurations):
-            places.setdefault(_key(configuration), []).append(place)
+        for place, key in enumerate(map(_key, configurations)):
+            places.setdefault(key, []).append(place)
         whole: MeasuredRuns | None = None
         held: dict[int, BuyAndHold] = {}
         for key, mine in places.items():
@@ -149,8 +156,8 @@ class Sweep:
     def _grids(self) -> Mapping[Any, list[Mapping[str, Any]]]:
         """Parameters of the configurations that run in each window: of many markets, each has few."""
         found: dict[Any, list[Mapping[str, Any]]] = {}
-        for one in self.item.configurations:
-            found.setdefault(_key(one), []).append(one.params)
+        for one, key in zip(self.item.configurations, map(_key, self.item.configurations), strict=True):
+            found.setdefault(key, []).append(one.params)
         return found
 
     def _holding(
@@ -173,12 +180,6 @@ class Sweep:
             # of many, only figures are kept
             self._holdings[key, execution] = replace(held, equity=np.empty(0))
         return self._holdings[key, execution]
-
-
-def _key(configuration: Configuration) -> tuple[Any, ...]:
-    """Return what configurations have in common that run in one window."""
-    fills = configuration.execution.fill_timeframe
-    return configuration.timeframe, fills, configuration.model, configuration.fold, configuration.market
 
 
 def market_returns(

@@ -45,6 +45,7 @@ from whatif.runner.batches import (
     batches_of,
     in_order,
     parameters_of,
+    parameters_of_many,
 )
 from whatif.runner.load import expecting, forget
 from whatif.runner.plan import Plan, WorkItem
@@ -139,20 +140,22 @@ def _runs(plan: Plan, item: WorkItem) -> Iterator[pa.RecordBatch]:
 def _identities(plan: Plan, some: Sequence[Configuration], pins: Callable[..., str]) -> dict[str, list[Any]]:
     """Return what tells configurations apart as columns of `_identity`, made once for what many share."""
     accounts: dict[tuple[int, ...], tuple[str, str]] = {}
-    columns: dict[str, list[Any]] = {name: [] for name in _identity(plan, some[0], "")}
+    told = []
     for one in some:
         # objects of an item, which holds few of them
         key = id(one.execution), id(one.overlays), id(one.market)
         if key not in accounts:
             accounts[key] = _semantics(plan, one), _settings(one.execution, one.overlays, one.market)
-        columns["config_id"].append(one.config_id)
-        columns["semantics"].append(accounts[key][0])
-        columns["timeframe"].append(one.timeframe)
-        columns["model"].append(one.model)
-        columns["parameters"].append(parameters_of(one.params))
-        columns["execution"].append(accounts[key][1])
-        columns["pins"].append(pins(one.model, one.timeframe, one.fold))
-    return columns
+        told.append(accounts[key])
+    return {
+        "semantics": [semantics for semantics, _ in told],
+        "config_id": [one.config_id for one in some],
+        "timeframe": [one.timeframe for one in some],
+        "model": [one.model for one in some],
+        "parameters": parameters_of_many([one.params for one in some]),
+        "execution": [execution for _, execution in told],
+        "pins": [pins(one.model, one.timeframe, one.fold) for one in some],
+    }
 
 
 def _rows_apart(plan: Plan, item: WorkItem, attempt: int) -> Iterator[dict[str, Any]]:
