@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gc
 import importlib.util
+import os
 import sys
 import zipimport
 from collections.abc import Callable, Iterator, Sequence
@@ -35,6 +36,7 @@ _FOR_ARROW = {
 _lock = Lock()
 _depth = 0
 _was_on = False
+_compiling: tuple[int, Callable[[], object]] | None = None
 
 
 @contextmanager
@@ -86,7 +88,7 @@ def import_arrays_of_numba() -> None:
     To load machine code numba imports all that code may be made of, and reads none of it; whoever compiles
     imports that, too. Gain: 0.15 s in a process that loads all of its kernels.
     """
-    from numba.core import caching
+    from numba.core import caching, event
     from numba.core.runtime import rtsys
     from numba.np import linalg
 
@@ -103,9 +105,52 @@ def import_arrays_of_numba() -> None:
         with self._guard_against_spurious_io_errors():
             return self._load_overload(sig, target_context)
 
+    event.register("numba:compile", _says_compiling(event))
     kept = caching.Cache
     if hasattr(kept, "_load_overload") and hasattr(kept, "_guard_against_spurious_io_errors"):
         kept.load_overload = load_overload
+
+
+@contextmanager
+def told_of_compiling(tell: Callable[[], object]) -> Iterator[None]:
+    """Call a function once, when numba compiles something in this process as long as the block goes on.
+
+    It is called before that is compiled, which may take seconds. What is found on disk is not compiled.
+
+    Parameters
+    ----------
+    tell : callable
+        What it raises is lost: it is called from inside numba.
+    """
+    global _compiling
+    before, _compiling = _compiling, (os.getpid(), tell)
+    try:
+        yield
+    finally:
+        _compiling = before
+
+
+def say_compiling() -> None:
+    """Call what `told_of_compiling` was given, if not yet: this process compiles, or one of its own."""
+    global _compiling
+    # a child that was forked says nothing of its own accord
+    if _compiling is not None and _compiling[0] == os.getpid():
+        (_, tell), _compiling = _compiling, None
+        with suppress(Exception):
+            tell()
+
+
+def _says_compiling(event: Any) -> Any:
+    """Return what hears of each compilation, given numba's module of events."""
+
+    class Heard(event.Listener):  # type: ignore[misc]  # numba has no types
+        def on_start(self, _event: Any) -> None:
+            say_compiling()
+
+        def on_end(self, _event: Any) -> None:
+            """Do nothing: a listener has to have both."""
+
+    return Heard()
 
 
 def compare_flags_at_once() -> None:

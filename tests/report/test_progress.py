@@ -1,14 +1,18 @@
 from __future__ import annotations
 
+import importlib.util
 import io
 import re
 import time
+from pathlib import Path
+from typing import Any
 
 import pytest
 from rich.console import Console
 
+from whatif.domain.compile import _set_up
 from whatif.report.progress import Progress, duration, rate
-from whatif.report.waiting import waiting, waits_on
+from whatif.report.waiting import compiling_said, waiting, waits_on
 
 
 class Clock:
@@ -161,3 +165,42 @@ def test_nobody_is_told_without_a_console():
         pass
     with waits_on(Console(file=io.StringIO()))("phase"):
         pass
+
+
+KERNELS = """
+import numba
+
+@numba.njit(cache=True)
+def twice(x):
+    return 2 * x
+
+@numba.njit(cache=True)
+def thrice(x):
+    return 3 * x
+"""
+
+
+def _kernels(folder: Path) -> Any:
+    """Return kernels that numba keeps in a folder, as a process finds them that begins."""
+    spec = importlib.util.spec_from_file_location("whatif_test_kernels", folder / "whatif_test_kernels.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_that_a_strategy_is_compiled_is_said_once_and_only_if_it_is(tmp_path: Path) -> None:
+    (tmp_path / "whatif_test_kernels.py").write_text(KERNELS)
+    _set_up()  # of numba, as before the first strategy
+    said = []
+    for folder in (tmp_path, tmp_path, tmp_path):
+        console = Console(file=io.StringIO(), width=40)
+        with compiling_said(console, "own.py"), compiling_said(None, "no.py"):
+            kernels = _kernels(folder)
+            assert (kernels.twice(2), kernels.thrice(2)) == (4, 6)
+        said.append(console.file.getvalue())
+    first, *later = said
+    assert first == "compiling own.py for the first time, which takes some seconds; kept for the next run\n"
+    assert later == ["", ""]
+    _kernels(tmp_path).twice(2.0)  # nobody is told

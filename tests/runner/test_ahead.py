@@ -218,3 +218,38 @@ def test_a_child_that_hangs_is_ended_and_its_work_done_without_it() -> None:
         "its work is done without it, and nothing is lost"
     )
     assert _told(HANGS) == [[True, True, True, True, True, [said]]] * 2
+
+
+COMPILES = """
+import json, os
+from whatif.domain.compile import _set_up
+from whatif.runner import ahead, apart
+from whatif.startup import told_of_compiling
+
+told = []
+
+
+def twice(x):
+    return 2 * x
+
+
+def compiles():
+    for _ in range(2):
+        _set_up().njit(twice)(1)
+
+
+def parent():
+    return os.getppid()
+
+
+ahead.cores = lambda: 2
+with ahead.forking_ahead(), told_of_compiling(lambda: told.append(os.getpid())):
+    ahead.done_ahead(compiles)
+    child = ahead._forker._process.pid
+    found = apart.done_apart([parent], apart.nothing, 60.0, 1)
+print(json.dumps([told == [os.getpid()], found == [child]]))
+"""
+
+
+def test_this_process_is_told_that_the_child_compiles() -> None:
+    assert _told(COMPILES) == [True, True]

@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from whatif.report.timeline import below_peak, session_starts, thin_lines
     from whatif.report.verdict_panel import print_given
     from whatif.report.verdict_text import short_word
-    from whatif.report.waiting import Wait, quiet, waits_on
+    from whatif.report.waiting import Wait, compiling_said, quiet, waits_on
 else:
     __getattr__, __dir__, __all__ = door(
         __name__,
@@ -75,6 +75,6 @@ else:
             "timeline": "below_peak session_starts thin_lines",
             "verdict_panel": "print_given",
             "verdict_text": "short_word",
-            "waiting": "Wait quiet waits_on",
+            "waiting": "Wait compiling_said quiet waits_on",
         },
     )

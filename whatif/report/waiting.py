@@ -12,6 +12,7 @@ from rich.errors import LiveError
 from rich.text import Text
 
 from whatif.report.progress import duration
+from whatif.startup import told_of_compiling
 
 FIRST_SECONDS = 5.0
 """After so long a phase says that it goes on, where there is no terminal; then as its time doubles."""
@@ -74,6 +75,24 @@ def waiting(console: Console, what: str, first_seconds: float = FIRST_SECONDS) -
         since = time.monotonic() - started
         if since >= first_seconds:
             console.print(Text(f"{what}: {ending} after {duration(since)}"), highlight=False, soft_wrap=True)
+
+
+def compiling_said(console: Console | None, strategy: str) -> AbstractContextManager[None]:
+    """Say once that a strategy is compiled, if it is while the block goes on; nothing without a console.
+
+    Machine code that is on disk, of an earlier run or of the environment, is not compiled.
+
+    Parameters
+    ----------
+    console : rich.console.Console, optional
+        Where to.
+    strategy : str
+        Its name.
+    """
+    if console is None:
+        return nullcontext()
+    said = f"compiling {strategy} for the first time, which takes some seconds; kept for the next run"
+    return told_of_compiling(lambda: console.print(Text(said), highlight=False, soft_wrap=True))
 
 
 class _Elapsed:

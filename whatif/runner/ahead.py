@@ -22,7 +22,7 @@ from threading import Lock
 from typing import Any
 
 from whatif.runner.apart import Job, Process, can_run_apart, cores, fork_into, forked, use_forker
-from whatif.startup import without_collecting
+from whatif.startup import say_compiling, told_of_compiling, without_collecting
 
 _SHARED = ("whatif.pins.read", "pyiceberg.io.pyarrow")
 """What this process needs first, too: it is imported before the child begins."""
@@ -39,7 +39,7 @@ LIMIT_SECONDS = 120.0
 _HEAD = struct.Struct("<BQ")
 _DO, _FORK, _WAIT = range(3)
 _REPLY = struct.Struct("<q")
-_NO = -1
+_NO, _COMPILES = -1, -2
 
 _forker: _Forker | None = None
 
@@ -210,8 +210,11 @@ class _Forker:
         return _NO
 
     def _reply(self) -> int:
-        (found,) = _REPLY.unpack(_exactly(self._socket, _REPLY.size))
-        return int(found)
+        while True:
+            (found,) = _REPLY.unpack(_exactly(self._socket, _REPLY.size))
+            if found != _COMPILES:
+                return int(found)
+            say_compiling()
 
 
 def _serve(asking: socket.socket) -> None:
@@ -243,7 +246,8 @@ def _done(kind: int, sent: bytes, pipes: Sequence[int], asking: socket.socket) -
         work = _Unpickler(io.BytesIO(sent)).load()
         if kind == _FORK:
             return fork_into(work, pipes[0], asking.fileno())
-        work()
+        with told_of_compiling(lambda: asking.sendall(_REPLY.pack(_COMPILES))):
+            work()
     except Exception:  # the parent does it, and says what is wrong
         return _NO
     return 0

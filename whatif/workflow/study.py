@@ -25,6 +25,7 @@ from whatif.report import (
     KeptAnswer,
     Progress,
     ReportData,
+    compiling_said,
     console_of,
     keep_answer,
     kept_answer,
@@ -204,7 +205,10 @@ def run(
     asked = study if isinstance(study, Study) else load_study(study)
     where = location or LakeLocation.from_environment()
     chosen_options = options or RunOptions()
-    with console_of(chosen_options.console, quiet) as console:
+    with (
+        console_of(chosen_options.console, quiet) as console,
+        compiling_said(console, asked.strategy.name),
+    ):
         chosen_options = replace(chosen_options, console=console)
         # everything that can be refused is, before the lake is locked and Spark starts
         if where.local and where.home.is_dir():
