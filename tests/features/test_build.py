@@ -116,8 +116,8 @@ def test_tasks_that_get_bars_make_what_those_make_that_read_them(
     schema = schema_of(dict(table.columns))
     bars = build.pinned_bars(spark, lake_home, pin, one.bars).select(*build._NEEDED).repartition(2, "symbol")
     rows = bars.sortWithinPartitions("symbol", "ts")
-    names, given = build._of_names(one, pin, schema), build._of_rows(one, pin, schema)
-    expected = pa.concat_tables(names([pa.record_batch({"symbol": pa.array(SYMBOLS)})]))
+    places, given = build._of_places(one, pin, schema), build._of_rows(one, pin, schema)
+    expected = pa.concat_tables(places([pa.record_batch({"id": pa.array(range(len(SYMBOLS)))})]))
     create_tables(spark, lake_home, (table,))
     with monkeypatch.context() as elsewhere:
         elsewhere.setattr(LakeLocation, "local", False)
@@ -246,7 +246,7 @@ def test_on_a_catalog_service_features_go_on_too(
     real = build.replace
 
     def late(*given) -> None:
-        replace_made(service, given[2], build._names(spark, SYMBOLS), lambda _: (), {"by": "another"})
+        replace_made(service, given[2], build._places(spark, len(SYMBOLS)), lambda _: (), {"by": "another"})
         real(*given)
 
     monkeypatch.setattr(build, "replace", late)

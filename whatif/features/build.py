@@ -120,7 +120,7 @@ def build_features(spark: SparkSession | None, location: LakeLocation, bars: Pin
     create_tables(spark, location, (table,))
     if location.local or bars.renames is not None:
         replace_made(
-            location, table, _names(spark, spec.bars.symbols), _of_names(spec, bars, schema), made_from
+            location, table, _places(spark, len(spec.bars.symbols)), _of_places(spec, bars, schema), made_from
         )
     else:
         # else Spark puts few bytes of some symbols' bars into one task, though what is made of them is large
@@ -243,7 +243,7 @@ def _extended_on_spark(spark: SparkSession, location: LakeLocation, step: _Step,
 
     owners, first, tail = step.change.owners, step.change.first, step.tail
     noted = {**_sources(step.bars, step.spec), EXTENDS: str(step.stored.snapshot_id)}
-    made = made_of(table, _names(spark, owners), _of_continued(step, table.column_names)).persist()
+    made = made_of(table, _places(spark, len(owners)), _of_continued(step, table.column_names)).persist()
     try:
         told = made.groupBy("symbol").agg(F.unix_micros(F.min("ts")).alias("begin")).collect()
         begins = {row["symbol"]: row["begin"] for row in told}
@@ -269,11 +269,11 @@ def _extended_on_spark(spark: SparkSession, location: LakeLocation, step: _Step,
 def _of_continued(
     step: _Step, columns: Sequence[str]
 ) -> Callable[[Iterable[pa.RecordBatch]], Iterator[pa.Table]]:
-    """Return what a task does with names of symbols: their rows that newer bars and news change."""
-    since = within("ts", step.tail.start_us, None)
+    """Return what a task does with places of the change's owners: rows that newer bars and news change."""
+    since, owners = within("ts", step.tail.start_us, None), step.change.owners
 
     def compute(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
-        for symbol in sorted(name for batch in batches for name in batch.column("symbol").to_pylist()):
+        for symbol in sorted(owners[k] for batch in batches for k in batch.column("id").to_pylist()):
             held = read_arrow(step.stored, columns, all_of(since, equal("symbol", symbol)))
             yield _continued(step, symbol, held)
 
@@ -485,20 +485,19 @@ _NEEDED = (
 """Columns of bars that features are made of."""
 
 
-def _names(spark: SparkSession, symbols: Sequence[str]) -> DataFrame:
-    """Return symbols, a task for each of them as far as there may be so many."""
-    rows = spark.createDataFrame(pd.DataFrame({"symbol": list(symbols)}), "symbol string")
-    # from one partition, round robin spreads them evenly
-    return rows.coalesce(1).repartition(max(1, min(len(symbols), MOST_TASKS)))
+def _places(spark: SparkSession, symbols: int) -> DataFrame:
+    """Return places of symbols, `id` from 0 on, a task for each of them as far as there may be so many."""
+    return spark.range(0, symbols, 1, max(1, min(symbols, MOST_TASKS)))
 
 
-def _of_names(
+def _of_places(
     spec: FeatureSpec, bars: Pin, schema: pa.Schema
 ) -> Callable[[Iterable[pa.RecordBatch]], Iterator[pa.Table]]:
-    """Return what a task does with names of symbols, whose bars it reads itself, one after the other."""
+    """Return what a task does with places of symbols, whose bars it reads itself, one after the other."""
 
     def compute(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
-        symbols = sorted(name for batch in batches for name in batch.column("symbol").to_pylist())
+        places = (k for batch in batches for k in batch.column("id").to_pylist())
+        symbols = sorted(spec.bars.symbols[k] for k in places)
         for columns in _of_symbols(bars, spec, symbols):
             yield as_table(columns, schema)
 
