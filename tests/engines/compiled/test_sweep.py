@@ -56,6 +56,9 @@ def draws(name: str, seed: int, count: int) -> list[Configuration]:
             )
             execution = replace(execution, costs=costs, commtype="perc", **plain)
         params = draw_params(spec, rng, {"size": random_size(rng, execution.cash / 100.0)})
+        if name == "macd_crossover":
+            # the average of one value is that value: a line never crosses itself
+            params["signal"] = max(2, int(params["signal"]))
         found.append(Configuration(f"c{k}", params, None, "1min", execution, random_overlays(rng)))
     return found
 
