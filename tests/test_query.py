@@ -18,7 +18,7 @@ from whatif.cli import main
 from whatif.domain import KEY
 from whatif.errors import LakeError
 from whatif.lake import BARS, RESULTS, TEST_LOOKS, append_arrow, create_tables, delete_rows, maintain, tag_pin
-from whatif.lake.maintenance import write_next
+from whatif.lake.local_files import write_next
 from whatif.pins import LakeLocation, current_pin, equal, schema_of
 
 from .markets import put_bars, walk

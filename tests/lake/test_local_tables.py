@@ -27,6 +27,7 @@ from whatif.lake import (
     create_tables,
     features_table,
     insert_missing,
+    local_files,
     local_tables,
     maintain_all,
     set_properties,
@@ -178,10 +179,10 @@ def test_files_that_tasks_wrote_go_with_a_commit_that_comes_to_nothing(lake, mon
 
 
 def test_a_file_written_in_any_pieces_has_its_checksums(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(local_tables, "_SUMMED_AT_ONCE", 1_000)
+    monkeypatch.setattr(local_files, "_SUMMED_AT_ONCE", 1_000)
     for k, pieces in enumerate(([0], [511, 1], [512, 512], [3, 2_000, 70, 700, 1])):
         path = tmp_path / f"{k}.bin"
-        with local_tables.SummedFileIO().new_output(str(path)).create() as stream:
+        with local_files.SummedFileIO().new_output(str(path)).create() as stream:
             for number, length in enumerate(pieces):
                 stream.write(bytes([number + 1]) * length)
         assert checksum_fault(path) == ""
@@ -211,7 +212,7 @@ def test_a_disk_that_is_full_keeps_nothing_of_a_commit(lake, monkeypatch, name: 
 
         monkeypatch.setattr(Path, "write_bytes", write_bytes)
     else:
-        write = local_tables._SummedStream.write
+        write = local_files._SummedStream.write
 
         def write_some(stream: Any, data: Any) -> int:
             write(stream, data)
@@ -219,7 +220,7 @@ def test_a_disk_that_is_full_keeps_nothing_of_a_commit(lake, monkeypatch, name: 
                 raise full
             return len(data)
 
-        monkeypatch.setattr(local_tables._SummedStream, "write", write_some)
+        monkeypatch.setattr(local_files._SummedStream, "write", write_some)
     more = pa.Table.from_pylist([{"k": "b", "n": 2, "v": [2.0]}], schema=ARROW)
     for change in (append_arrow, upsert_arrow):
         with pytest.raises((LakeError, OSError), match=r"disk is full|No space left"):
@@ -240,7 +241,7 @@ def test_a_commit_stands_though_its_hint_cannot_be_written(lake, monkeypatch) ->
         raise OSError(errno.ENOSPC, "No space left on device")
 
     create_tables(None, lake, [PAIRS])
-    monkeypatch.setattr(local_tables, "set_hint", full)
+    monkeypatch.setattr(local_files, "set_hint", full)
     append_arrow(lake, PAIRS, pa.Table.from_pylist([{"k": "a", "n": 1, "v": [1.0]}], schema=ARROW))
     assert read_arrow(current_pin(lake, "pairs"), ["n"])["n"].to_pylist() == [1]
     for path in (lake.table_folder("pairs") / "metadata").glob("*.json"):

@@ -26,7 +26,7 @@ from whatif.lake import (
     set_properties,
     tag_pin,
 )
-from whatif.lake.maintenance import write_next
+from whatif.lake.local_files import write_next
 from whatif.pins import LakeLocation, current_pin, open_table, read_arrow, tagged_pin, time_of_ms
 
 if TYPE_CHECKING:

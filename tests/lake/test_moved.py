@@ -11,7 +11,7 @@ import pytest
 from whatif.cli import main
 from whatif.errors import LakeError
 from whatif.lake import examine, repair
-from whatif.lake.doctor import readdress
+from whatif.lake.local_files import readdress
 from whatif.pins import LakeLocation, current_pin, read_arrow
 from whatif.study import Study
 from whatif.workflow import RunOptions, run
@@ -144,7 +144,7 @@ def test_files_of_deleted_rows_are_refused_before_anything_is_written(tmp_path: 
     location, old, _ = moved(tmp_path)
     folder = location.warehouse / location.namespace / "bars"
     before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-    monkeypatch.setattr("whatif.lake.doctor._header", lambda path: {"content": "deletes"})
+    monkeypatch.setattr("whatif.lake.local_files._header", lambda path: {"content": "deletes"})
     with pytest.raises(LakeError, match="lists files of deleted rows"):
         readdress(folder, str(old / "lake" / "whatif" / "bars"))
     assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before

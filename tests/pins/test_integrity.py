@@ -15,7 +15,7 @@ from pyiceberg.io.pyarrow import PyArrowFileIO
 
 from whatif.errors import LakeDamagedError
 from whatif.pins import LakeLocation, current_pin, open_table, read_arrow, read_bars
-from whatif.pins.integrity import checksum_fault, file_fault, local_path, stored_fault
+from whatif.pins.integrity import checksum_fault, file_fault, local_parts, local_path, stored_fault
 
 from .conftest import bar
 
@@ -215,3 +215,22 @@ def test_a_damaged_page_is_found_without_a_checksum_file(tmp_path: Path) -> None
     assert file_fault(PyArrowFileIO(), str(path), path.stat().st_size) == ""
     flip(path, 2_000)
     assert "cannot be decoded" in file_fault(PyArrowFileIO(), str(path), path.stat().st_size)
+
+
+@pytest.mark.parametrize(
+    ("location", "path"),
+    [
+        ("/a b/c", "/a b/c"),
+        ("file:/a b/c", "/a b/c"),
+        ("file:///a/c", "/a/c"),
+        ("file:/a%20b/c#1?d", "/a%20b/c#1?d"),  # as Iceberg names a file that is called so
+        ("a/c", "a/c"),
+        ("s3://bucket/a", None),
+        ("hdfs://host/a", None),
+    ],
+)
+def test_a_path_stands_behind_its_scheme_as_it_is(location: str, path: str | None) -> None:
+    assert local_path(location) == (None if path is None else Path(path))
+    parts = local_parts(location)
+    assert (parts is None) == (path is None)
+    assert parts is None or "".join(parts) == location

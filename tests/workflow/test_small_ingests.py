@@ -12,7 +12,7 @@ import pyarrow as pa
 import pytest
 
 from whatif.lake import create, maintenance, tag_pin
-from whatif.lake.maintenance import at_snapshot, write_next
+from whatif.lake.local_files import at_snapshot, write_next
 from whatif.pins import LakeLocation, current_pin, open_table, read_bars, tagged_pin
 from whatif.sources import Chunk, IngestSpec, Layout, Source
 from whatif.workflow import ingest

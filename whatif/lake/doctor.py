@@ -5,38 +5,25 @@ Starts no JVM. A repair never deletes: what cannot be read is set aside in the f
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import sqlite3
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-from uuid import uuid4
-
-from pyiceberg.avro.codecs import AVRO_CODEC_KEY
-from pyiceberg.avro.encoder import BinaryEncoder
-from pyiceberg.avro.file import META_SCHEMA, AvroFile, AvroFileHeader, AvroOutputFile
-from pyiceberg.avro.resolver import construct_writer
-from pyiceberg.io.pyarrow import PyArrowFileIO
-from pyiceberg.typedef import Record
+from typing import TYPE_CHECKING
 
 from whatif.errors import LakeError
-from whatif.lake.local_tables import SummedFileIO, set_hint
+from whatif.lake.local_files import at_snapshot, by_this_clock, readdress, set_hint, write_next
 from whatif.lake.lock import writer_lock
-from whatif.lake.maintenance import at_snapshot, by_this_clock, write_next
 from whatif.pins import (
-    CHECKSUM_HEADER,
     HINT,
     Damage,
     LakeLocation,
-    checksum_file,
-    checksums,
     described,
     has_data,
     hinted_version,
@@ -53,7 +40,6 @@ from whatif.pins import (
 )
 
 if TYPE_CHECKING:
-    from pyiceberg.schema import Schema
     from pyiceberg.table import StaticTable, Table
     from pyiceberg.table.snapshots import Snapshot
 
@@ -61,10 +47,6 @@ CLOCK_TOLERANCE_MS = 60_000
 """Iceberg takes a commit whose time is up to a minute before the one it follows."""
 
 MIN_FREE_BYTES = 1024**3
-_SCHEMES = ("file://", "file:", "")
-_LENGTH, _LISTED = 501, 500
-"""Field ids of a manifest's length and path, in a list of manifests."""
-
 SHOWN = 5
 """Damaged files of a table that are named; the rest are counted."""
 
@@ -393,128 +375,3 @@ def _results_back_to(location: LakeLocation, moment_ms: int) -> str:
     back = snapshot.snapshot_id
     write_next(folder, lambda metadata: at_snapshot(metadata, back))
     return f"; results: back at {described(snapshot)}"
-
-
-def readdress(folder: Path, old: str) -> int:
-    """Let all metadata of a table name files below its own folder, and return how many files were written.
-
-    Iceberg names files by whole paths: metadata name lists of manifests, these the manifests, and those the
-    files of rows, which name none and stay as they are.
-
-    Each file is replaced whole, what names it after it, and the newest metadata last: killed anywhere, the
-    same call goes on.
-
-    Parameters
-    ----------
-    folder : Path
-        The table's folder now.
-    old : str
-        Its folder when it was written, as its metadata has it, with a scheme or without.
-
-    Raises
-    ------
-    LakeError
-        If the table has files of deleted rows, which name files inside; before anything is written.
-    """
-    moved = _renaming(old, str(folder.absolute()))
-    manifests: list[Path] = []
-    lists: list[Path] = []
-    for path in sorted((folder / "metadata").glob("*.avro")):
-        header = _header(path)
-        if header.get("content") == "deletes":
-            raise LakeError(
-                f"{path} lists files of deleted rows, which name other files: move the lake back, or link "
-                "its old path to the new one (ln -s NEW OLD)"
-            )
-        (manifests if "content" in header or "partition-spec" in header else lists).append(path)
-    for path in manifests:
-        _write_anew(path, moved)
-    for path in lists:
-        _write_anew(path, moved, lambda listed: Path(_plain(listed)).stat().st_size)
-    versions = sorted(versions_in(folder))
-    for version in versions:
-        path = metadata_path(folder, version)
-        text = json.dumps(_with(json.loads(path.read_text(encoding="utf-8")), moved))
-        _replace(path, text.encode())
-    return len(manifests) + len(lists) + len(versions)
-
-
-def _renaming(old: str, new: str) -> Callable[[str], str]:
-    """Return what changes a path below one folder into that below another, and leaves any other text."""
-    before = _plain(old).rstrip("/")
-
-    def moved(text: str) -> str:
-        for scheme in _SCHEMES:
-            if text == scheme + before or text.startswith(f"{scheme}{before}/"):
-                return scheme + new + text[len(scheme) + len(before) :]
-        return text
-
-    return moved
-
-
-def _plain(path: str) -> str:
-    return path.removeprefix("file://").removeprefix("file:")
-
-
-def _with(value: Any, moved: Callable[[str], str]) -> Any:
-    """Return a value of JSON or Avro with each text changed, wherever in it."""
-    if isinstance(value, str):
-        return moved(value)
-    if isinstance(value, Mapping):
-        return {key: _with(one, moved) for key, one in value.items()}
-    if isinstance(value, list | tuple):
-        return [_with(one, moved) for one in value]
-    if isinstance(value, Record):
-        return Record(*(_with(value[k], moved) for k in range(len(value))))
-    return value
-
-
-def _header(path: Path) -> dict[str, str]:
-    with AvroFile[Record](PyArrowFileIO().new_input(str(path))) as opened:
-        return opened.header.meta
-
-
-def _write_anew(
-    path: Path, moved: Callable[[str], str], length_of: Callable[[str], int] | None = None
-) -> None:
-    """Write an Avro file with texts changed; of a list of manifests, with their lengths as they are now."""
-    with AvroFile[Record](PyArrowFileIO().new_input(str(path))) as opened:
-        rows, schema, meta = list(opened), opened.schema, opened.header.meta
-    rows = [_with(row, moved) for row in rows]
-    if length_of is not None:
-        ids = [field.field_id for field in schema.fields]
-        for row in rows:
-            row[ids.index(_LENGTH)] = length_of(row[ids.index(_LISTED)])
-    staged = path.with_name(f"{uuid4().hex}.staged")
-    try:
-        with _SameHeader(SummedFileIO().new_output(str(staged)), schema, meta) as written:
-            written.write_block(rows)
-        checksum_file(path).unlink(missing_ok=True)  # a file without one is read as it is
-        os.replace(staged, path)
-        os.replace(checksum_file(staged), checksum_file(path))
-    finally:
-        staged.unlink(missing_ok=True)
-        checksum_file(staged).unlink(missing_ok=True)
-
-
-def _replace(path: Path, data: bytes) -> None:
-    staged = path.with_name(f"{uuid4().hex}.staged")
-    try:
-        staged.write_bytes(data)
-        checksum_file(path).unlink(missing_ok=True)
-        os.replace(staged, path)
-        checksum_file(path).write_bytes(CHECKSUM_HEADER + checksums(data))
-    finally:
-        staged.unlink(missing_ok=True)
-
-
-class _SameHeader(AvroOutputFile[Record]):
-    """An Avro file with the header of another: its schema as it was written, and all that is noted there."""
-
-    def __init__(self, output_file: Any, schema: Schema, meta: Mapping[str, str]) -> None:
-        super().__init__(output_file, schema, "", metadata={AVRO_CODEC_KEY: "null", **meta})
-
-    def _write_header(self) -> None:
-        self.encoder = BinaryEncoder(self.output_stream)
-        header = AvroFileHeader(b"Obj\x01", dict(self.metadata), self.sync_bytes)
-        construct_writer(META_SCHEMA).write(self.encoder, header)

@@ -9,7 +9,6 @@ writes and reads.
 from __future__ import annotations
 
 import itertools
-import os
 import re
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,14 +22,11 @@ from uuid import UUID, uuid4
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from pyarrow.fs import LocalFileSystem
 from pyiceberg.catalog.noop import NoopCatalog
 from pyiceberg.exceptions import CommitFailedException
 from pyiceberg.expressions import AlwaysTrue
 from pyiceberg.io.pyarrow import (
     ArrowScan,
-    PyArrowFile,
-    PyArrowFileIO,
     _dataframe_to_data_files,
     bin_pack_arrow_table,
     write_file,
@@ -57,17 +53,10 @@ from pyiceberg.types import (
 )
 
 from whatif.errors import LakeError
-from whatif.paths import written_whole
+from whatif.lake.local_files import SummedFileIO, metadata_version, publish
 from whatif.pins import (
-    CHECKSUM_CHUNK,
-    CHECKSUM_HEADER,
-    HINT,
     LakeLocation,
     all_of,
-    checksum_file,
-    checksums,
-    local_path,
-    metadata_path,
     newest_metadata,
     one_of,
     within,
@@ -75,7 +64,7 @@ from whatif.pins import (
 
 if TYPE_CHECKING:
     from pyiceberg.expressions import BooleanExpression
-    from pyiceberg.io import FileIO, InputFile, OutputFile, OutputStream
+    from pyiceberg.io import FileIO
     from pyiceberg.manifest import DataFile
     from pyiceberg.table.metadata import TableMetadata
     from pyiceberg.table.update import TableRequirement, TableUpdate
@@ -654,126 +643,6 @@ class FolderCatalog(NoopCatalog):
         return Table((self.location.namespace, name), metadata, str(path), SummedFileIO(), self)
 
 
-class SummedFileIO(PyArrowFileIO):
-    """Files of this machine, each written with Hadoop's checksum file beside it; remembers which it made."""
-
-    def __init__(self, properties: Mapping[str, str] | None = None) -> None:
-        super().__init__(dict(properties or {}))
-        self.made: list[str] = []
-
-    def new_output(self, location: str) -> PyArrowFile:
-        """Return a file to be written."""
-        path = local_path(location)
-        if path is None:
-            raise LakeError(f"{location} is no file of this machine, where the local lake is")
-        self.made.append(location)
-        return _SummedFile(location, str(path), LocalFileSystem())
-
-    def delete(self, location: str | InputFile | OutputFile) -> None:
-        """Delete a file, and its checksum file."""
-        super().delete(location)
-        path = local_path(location if isinstance(location, str) else location.location)
-        if path is not None:
-            checksum_file(path).unlink(missing_ok=True)
-
-
-class _SummedFile(PyArrowFile):
-    def create(self, overwrite: bool = False) -> OutputStream:
-        Path(self._path).parent.mkdir(parents=True, exist_ok=True)
-        return _SummedStream(super().create(overwrite), Path(self._path))
-
-
-_SUMMED_AT_ONCE = 256 * 1024
-"""Bytes that wait for their checksums: Parquet's pages are written in many small pieces."""
-
-
-class _SummedStream:
-    """A file that is written from its beginning to its end, and its checksums."""
-
-    def __init__(self, stream: OutputStream, path: Path) -> None:
-        self._stream = stream
-        self._path = path
-        self._sums = bytearray(CHECKSUM_HEADER)
-        self._rest = bytearray()
-
-    @property
-    def closed(self) -> bool:
-        """Whether nothing more can be written."""
-        return bool(self._stream.closed)  # type: ignore[attr-defined]
-
-    def write(self, data: Any) -> int:
-        """Write bytes at the end, and return how many."""
-        text = bytes(data)
-        self._stream.write(text)
-        self._rest += text
-        if len(self._rest) >= _SUMMED_AT_ONCE:
-            end = len(self._rest) - len(self._rest) % CHECKSUM_CHUNK
-            self._sums += checksums(self._rest[:end])
-            del self._rest[:end]
-        return len(text)
-
-    def flush(self) -> None:
-        """Do nothing: what is written is looked at once the file is closed."""
-
-    def tell(self) -> int:
-        """Return how many bytes were written."""
-        return int(self._stream.tell())
-
-    def close(self) -> None:
-        """Close the file, and write its checksum file."""
-        if self.closed:
-            return
-        self._stream.close()
-        checksum_file(self._path).write_bytes(self._sums + checksums(self._rest))
-
-    def __enter__(self) -> _SummedStream:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-
 def _json(metadata: TableMetadata) -> str:
     text: str = metadata.model_dump_json(exclude_none=True)
     return text
-
-
-def metadata_version(path: Path) -> int:
-    """Return the version that the name of a metadata file says."""
-    return int(path.name[1:].split(".", 1)[0])
-
-
-def publish(folder: Path, version: int, text: str) -> Path:
-    """Write a version of a table's metadata, all or nothing, and let the hint name it; return its path.
-
-    Raises
-    ------
-    LakeError
-        If another writer was faster.
-    """
-    target = metadata_path(folder, version)
-    staged = target.with_name(f"{uuid4().hex}.staged")
-    sums = target.with_name(f"{uuid4().hex}.staged")
-    data = text.encode()
-    try:  # all that needs room on the disk is written before the version is there
-        staged.write_bytes(data)
-        sums.write_bytes(CHECKSUM_HEADER + checksums(data))
-        os.link(staged, target)
-        sums.replace(checksum_file(target))
-    except FileExistsError as error:
-        raise LakeError(f"{target} was written meanwhile: run the same command again") from error
-    finally:
-        staged.unlink(missing_ok=True)
-        sums.unlink(missing_ok=True)
-    with suppress(OSError):  # a hint that is behind is looked on from
-        set_hint(folder, version)
-    return target
-
-
-def set_hint(folder: Path, version: int) -> None:
-    """Let a table's version hint name a version."""
-    hint = folder / "metadata" / HINT
-    with written_whole(hint) as part:
-        part.write_text(str(version), encoding="utf-8")
-        # the checksum of the old hint would make Hadoop refuse the new one
-        hint.with_name(f".{HINT}.crc").unlink(missing_ok=True)

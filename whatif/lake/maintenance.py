@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from whatif.errors import LakeError
 from whatif.lake.create import set_properties
@@ -22,8 +22,6 @@ from whatif.lake.local_tables import (
     FolderCatalog,
     data_files,
     drop_branch_locally,
-    metadata_version,
-    publish,
     set_local_properties,
     whole_or_nothing,
 )
@@ -44,7 +42,6 @@ from whatif.pins import (
     LakeLocation,
     in_words,
     local_path,
-    newest_metadata,
     open_table,
     table_exists,
     table_names,
@@ -608,59 +605,3 @@ def _remove_orphans(table: Table, folder: Path, orphaned_for: timedelta) -> int 
 def _written(folder: Path) -> Iterator[Path]:
     yield from (folder / "data").rglob("*.parquet")
     yield from (folder / "metadata").glob("*.avro")
-
-
-Metadata = dict[str, Any]
-
-
-def write_next(folder: Path, change: Callable[[Metadata], Metadata]) -> int:
-    """Write a table's next metadata version, changed, and return its number.
-
-    Parameters
-    ----------
-    folder : Path
-        The table's folder.
-    change : callable
-        Takes the newest metadata as JSON and returns the next.
-
-    Raises
-    ------
-    LakeError
-        If another writer was faster.
-    """
-    newest = newest_metadata(folder)
-    if newest is None:
-        raise LakeError(f"{folder} holds no table")
-    before: Metadata = json.loads(newest.read_text(encoding="utf-8"))
-    after = change(json.loads(json.dumps(before)))
-    written = min(before["last-updated-ms"], after["last-updated-ms"])
-    log = [*after.get("metadata-log", []), {"timestamp-ms": written, "metadata-file": str(newest)}]
-    version = metadata_version(newest) + 1
-    publish(folder, version, json.dumps(after | {"metadata-log": log}))
-    return version
-
-
-def at_snapshot(metadata: Metadata, snapshot_id: int) -> Metadata:
-    """Return metadata whose current snapshot is an older one of its own."""
-    now = max(int(time.time() * 1000), metadata["last-updated-ms"])
-    metadata["current-snapshot-id"] = snapshot_id
-    metadata.setdefault("refs", {})["main"] = {"snapshot-id": snapshot_id, "type": "branch"}
-    metadata["snapshot-log"] = [
-        *metadata.get("snapshot-log", []),
-        {"timestamp-ms": now, "snapshot-id": snapshot_id},
-    ]
-    metadata["last-updated-ms"] = now
-    return metadata
-
-
-def by_this_clock(metadata: Metadata, now_ms: int) -> Metadata:
-    """Return metadata in which no time is after `now_ms` (milliseconds since 1970-01-01 UTC)."""
-    entries = [
-        *metadata.get("snapshots", []),
-        *metadata.get("snapshot-log", []),
-        *metadata.get("metadata-log", []),
-    ]
-    for entry in entries:
-        entry["timestamp-ms"] = min(entry["timestamp-ms"], now_ms)
-    metadata["last-updated-ms"] = min(metadata["last-updated-ms"], now_ms)
-    return metadata

@@ -58,6 +58,7 @@ if TYPE_CHECKING:
         CHECKSUM_HEADER,
         checksum_file,
         checksums,
+        local_parts,
         local_path,
     )
     from whatif.pins.jumps import JUMP_DAYS, JUMP_FACTOR, PriceJump, jump_rows, price_jumps
@@ -104,7 +105,7 @@ else:
             "filters": "all_of at_most bars_filter equal everything of_timeframe one_of starts_with within",
             "groups": "runs_of symbols_of",
             "in_order": "PART_ROWS held_symbols parts_in_order",
-            "integrity": "CHECKSUM_CHUNK CHECKSUM_HEADER checksum_file checksums local_path",
+            "integrity": "CHECKSUM_CHUNK CHECKSUM_HEADER checksum_file checksums local_parts local_path",
             "jumps": "JUMP_DAYS JUMP_FACTOR PriceJump jump_rows price_jumps",
             "location": "LakeLocation catalog_properties",
             "metadata": "HINT has_data hinted_version hints_in load_table metadata_path newest_metadata "

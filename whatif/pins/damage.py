@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from whatif.errors import LakeDamagedError, LakeError, WhatIfError
-from whatif.pins.integrity import file_fault, stored_fault
+from whatif.pins.integrity import file_fault, local_path, stored_fault
 from whatif.pins.manifests import files_of, manifests_of
 from whatif.pins.metadata import time_of_ms
 from whatif.pins.service import DAMAGED, explained
@@ -134,9 +133,8 @@ def moved_from(metadata: TableMetadata) -> str:
 
     Iceberg names files by whole paths, so a lake that is moved finds none of them: nothing of it is damaged.
     """
-    place = metadata.location
-    folder = Path(place.removeprefix("file://").removeprefix("file:"))
-    if ("://" in place and not place.startswith("file://")) or not folder.is_absolute() or folder.exists():
+    folder = local_path(metadata.location)
+    if folder is None or not folder.is_absolute() or folder.exists():
         return ""
     return (
         f"its files are named below {folder}, which is not there: the lake was moved. "

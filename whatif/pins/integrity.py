@@ -12,7 +12,6 @@ import zlib
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote, urlsplit
 
 import numpy as np
 
@@ -59,12 +58,26 @@ def verify_pages() -> None:
     setattr(reader, "_get_file_format", verified)  # noqa: B010
 
 
+def local_parts(location: str) -> tuple[str, str] | None:
+    """Return the scheme that stands before a path of this machine, as it is written, and the path.
+
+    Iceberg and Hadoop write what follows "file:" as it is, so a percent sign in it is one.
+
+    Returns
+    -------
+    tuple of str, or None
+        "file://", "file:" or "", and the path; None for an address elsewhere.
+    """
+    for scheme in ("file://", "file:"):
+        if location.startswith(scheme):
+            return scheme, location.removeprefix(scheme)
+    return None if "://" in location else ("", location)
+
+
 def local_path(location: str) -> Path | None:
     """Return the path of a file of this machine, or None for an address elsewhere."""
-    parts = urlsplit(location)
-    if parts.scheme == "file":
-        return Path(unquote(parts.path))
-    return None if "://" in location else Path(location)
+    parts = local_parts(location)
+    return None if parts is None else Path(parts[1])
 
 
 def checksum_fault(path: Path) -> str:
