@@ -43,8 +43,9 @@ def own(tmp_path: Path) -> LakeLocation:
 
 
 def told_by_tasks(own: LakeLocation | None, plan: Plan, items: list[WorkItem]) -> list[Any]:
-    run = spark._writer(own, plan, spark._packed(items))
-    batches = [pa.record_batch({"id": pa.array([k], pa.int64())}) for k in range(len(items))]
+    packed = spark._packed(items)
+    run = spark._writer(own, plan, packed)
+    batches = [pa.record_batch({"id": pa.array([k], pa.int64())}) for k in range(len(packed))]
     return [
         pickle.loads(value)
         for batch in batches
@@ -58,12 +59,16 @@ def stored(own: LakeLocation, spec: TableSpec) -> pd.DataFrame:
     return rows.sort_values(["symbol", "config_id"], ignore_index=True)
 
 
+@pytest.mark.parametrize("task", [None, 0])
 @pytest.mark.parametrize("held_bytes", [1, spark.HELD_BYTES])
-def test_rows_are_those_of_one_worker(lake, own, make_plan, monkeypatch, held_bytes: int) -> None:
+def test_rows_are_those_of_one_worker(
+    lake, own, make_plan, monkeypatch, held_bytes: int, task: int | None
+) -> None:
     monkeypatch.setattr(spark, "HELD_BYTES", held_bytes)
     plan = make_plan(lake.put_bars([walk("A", 1), walk("B", 2)]), ["A", "B"], engine="compiled")
-    items = [WorkItem((s,), "validate", crossovers(3)) for s in "AB"]
+    items = [WorkItem((s,), "validate", crossovers(3), task=task) for s in "BA"]
     told = told_by_tasks(own, plan, items)
+    assert len(told) == (1 if task == 0 and held_bytes > 1 else 2)
     assert sum((one.counts for one in told), Counter()) == {"ok": 6}
     assert sum(one.working for one in told) > 0.0
     runner = spark.SparkRunner(None, own, lambda: 2)  # type: ignore[arg-type]

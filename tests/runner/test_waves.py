@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import pairwise
 
 import backtrader as bt
 import pytest
@@ -13,7 +14,16 @@ from whatif.domain import Execution
 from whatif.engines import REFERENCE, get_engine
 from whatif.results import Pending
 from whatif.runner.plan import WorkItem
-from whatif.runner.waves import MAX_BACKTESTS, WAVE_SECONDS, Pace, take_wave, total_cost, work_items
+from whatif.runner.waves import (
+    MAX_BACKTESTS,
+    TASKS_PER_CORE,
+    WAVE_SECONDS,
+    Pace,
+    take_wave,
+    tasks_of,
+    total_cost,
+    work_items,
+)
 from whatif.search.configuration import Configuration
 from whatif.strategies import resolve
 
@@ -91,6 +101,30 @@ def test_one_symbols_configurations_are_spread_evenly() -> None:
 
 def test_there_are_never_more_items_than_backtests() -> None:
     assert len(work_items([pending("A", 3, 10)], cores=64, engine="backtrader")) == 3
+
+
+@given(some_work, st.integers(1, 3))
+def test_tasks_hold_each_item_once_and_only_symbols_that_lie_together(work, cores) -> None:
+    items = work_items(work, cores, "compiled")
+    tasks = tasks_of(items)
+    assert sorted(map(id, items)) == sorted(id(item) for task in tasks for item in task)
+    if len(items) <= TASKS_PER_CORE * cores:
+        assert all(len(task) == 1 for task in tasks)
+        return
+    assert len(tasks) <= TASKS_PER_CORE * cores
+    spans = sorted((task[0].symbols, task[-1].symbols) for task in tasks)
+    assert all(before[1] <= after[0] for before, after in pairwise(spans))
+    costs = [sum(item.cost for item in task) for task in tasks]
+    assert costs == sorted(costs, reverse=True)
+    # a share, and half of an item at either end
+    share = sum(costs) / (TASKS_PER_CORE * cores)
+    assert max(costs) <= share + max(item.cost for item in items) + 1e-6
+
+
+def test_symbols_of_a_universe_share_tasks_unless_series_are_asked_for() -> None:
+    work = [pending(f"S{k:04d}", 2, 100) for k in range(1_000)]
+    assert [len(task) for task in tasks_of(work_items(work, 2, "compiled"))] == [125] * 8
+    assert len(tasks_of(work_items(work, 2, "compiled", keep=True))) == 1_000
 
 
 def test_series_are_asked_for_by_every_item() -> None:

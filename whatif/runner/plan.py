@@ -146,6 +146,8 @@ class WorkItem:
         Whether trades and equity are yielded too.
     cost : float
         Estimated configuration-bars, for spreading work evenly.
+    task : int or None
+        Number of the task that it shares with other items of a wave; None for one of its own.
     """
 
     symbols: tuple[str, ...]
@@ -153,6 +155,7 @@ class WorkItem:
     configurations: tuple[Configuration, ...]
     keep: bool = False
     cost: float = 0.0
+    task: int | None = None
 
     def halves(self) -> tuple[WorkItem, WorkItem]:
         """Return the item as two, each with half of the configurations."""

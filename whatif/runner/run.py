@@ -18,7 +18,7 @@ from whatif.pins import LakeLocation, all_of, equal, may_hold
 from whatif.results import MAX_IN_FILTER, NOTHING, Keep, Pending
 from whatif.runner.in_flight import Wave, WavesInFlight
 from whatif.runner.plan import Plan, WorkItem
-from whatif.runner.waves import Pace, take_wave, total_cost, work_items
+from whatif.runner.waves import Pace, take_wave, tasks_of, total_cost, work_items
 from whatif.strategies import from_portable
 
 if TYPE_CHECKING:
@@ -188,7 +188,8 @@ def run_waves(
             if rest and in_flight.has_room():
                 wave, rest = _next_wave(rest, pace, runner.slots(), plan.engine, keep.anything)
                 compute = partial(runner.compute, plan, wave.items)
-                in_flight.start(wave, len(wave.items), pace.seconds(wave.cost, wave.cores), compute)
+                tasks, expected = len(tasks_of(wave.items)), pace.seconds(wave.cost, wave.cores)
+                in_flight.start(wave, tasks, expected, compute)
             if done is None:
                 continue
             pace.storing = _store_wave(runner, plan, done.wave, found, keep, fresh)

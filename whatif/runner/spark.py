@@ -46,6 +46,7 @@ from whatif.runner.run import (
     symbols_said,
 )
 from whatif.runner.watch import STDERR, where_workers_say
+from whatif.runner.waves import tasks_of
 
 if TYPE_CHECKING:
     from pyiceberg.manifest import DataFile
@@ -57,7 +58,7 @@ _Made = TypeVar("_Made")
 ITEMS_PER_FILE = 64
 """Work items whose rows go into one file of `results` and `returns`."""
 
-ROWS_OF_A_TASK = 250
+ROWS_OF_A_TASK = 32
 """Backtests of a task from which on it writes files of its own; many tasks of few rows share files."""
 
 HELD_BYTES = 64 * 1024 * 1024
@@ -68,16 +69,16 @@ _OF_THE_MACHINE = re.compile(rf"{MachineError.__module__}\.{MachineError.__name_
 
 
 def backtests(spark: SparkSession, plan: Plan, items: Sequence[WorkItem]) -> DataFrame:
-    """Return the rows of all backtests in `items`: one task for each item, columns as in `row_columns`.
+    """Return the rows of all backtests in `items`, by their tasks; columns as in `row_columns`.
 
-    Items travel with the function, packed, and a task takes the one of its number. As rows they would have to
-    be spread by an exchange, a stage of its own, that cannot be told to give each task one.
+    Items travel with the function, packed, and a task takes those of its number. As rows they would have to
+    be spread by an exchange, a stage of its own, that cannot be told what each task gets.
     """
     from pyspark.sql import functions as F  # noqa: N812
 
     keep = any(item.keep for item in items)
-    evaluated = _evaluator(plan, _packed(items))
-    rows = _tasks(spark, len(items)).mapInArrow(evaluated, schema=ddl(worker_columns(keep)))
+    packed = _packed(items)
+    rows = _tasks(spark, len(packed)).mapInArrow(_evaluator(plan, packed), schema=ddl(worker_columns(keep)))
     same = plan.columns
     return rows.select(
         *(
@@ -87,8 +88,9 @@ def backtests(spark: SparkSession, plan: Plan, items: Sequence[WorkItem]) -> Dat
     )
 
 
-def _packed(items: Sequence[WorkItem]) -> list[bytes]:
-    return [zlib.compress(item.to_json().encode(), 1) for item in items]
+def _packed(items: Sequence[WorkItem]) -> list[list[bytes]]:
+    """Return the items of each task, as they travel."""
+    return [[zlib.compress(item.to_json().encode(), 1) for item in some] for some in tasks_of(items)]
 
 
 def _tasks(spark: SparkSession, count: int) -> DataFrame:
@@ -157,7 +159,7 @@ class _Written:
 
 @dataclass
 class SparkRunner:
-    """Waves as Spark jobs: one task for each work item, rows kept by executors until they are stored.
+    """Waves as Spark jobs: rows kept by executors until they are stored.
 
     Where nothing has to be looked for on the local lake, and no series are kept, tasks of many backtests
     write their rows into files, which are stored by a commit that names them: their values never become rows
@@ -301,7 +303,7 @@ def _writes_files(location: LakeLocation, items: Sequence[WorkItem], fresh: Coll
 
 def _are_many(items: Sequence[WorkItem]) -> bool:
     backtests = sum(len(item.configurations) for item in items)
-    return backtests >= ROWS_OF_A_TASK * len(items) and not any(item.keep for item in items)
+    return backtests >= ROWS_OF_A_TASK * len(tasks_of(items)) and not any(item.keep for item in items)
 
 
 def run_unstored(spark: SparkSession, plan: Plan, items: Sequence[WorkItem]) -> None:
@@ -319,13 +321,14 @@ def run_unstored(spark: SparkSession, plan: Plan, items: Sequence[WorkItem]) -> 
 def write_backtests(
     spark: SparkSession, location: LakeLocation | None, plan: Plan, items: Sequence[WorkItem]
 ) -> list[_Written]:
-    """Run all backtests in `items`, one task for each item, and return what tasks wrote on the local lake.
+    """Run all backtests in `items`, by their tasks, and return what tasks wrote on the local lake.
 
     Of a task that is made twice one answer counts; what the other wrote no snapshot will name. Without a
     location, rows are made, and not written.
     """
-    run = _writer(location, plan, _packed(items))
-    told = _tasks(spark, len(items)).mapInArrow(run, "written binary").collect()
+    packed = _packed(items)
+    run = _writer(location, plan, packed)
+    told = _tasks(spark, len(packed)).mapInArrow(run, "written binary").collect()
     return [pickle.loads(row["written"]) for row in told]
 
 
@@ -368,7 +371,7 @@ def _exploded(rows: DataFrame, prefix: str, names: list[str], number: str | None
 
 
 def _evaluator(
-    plan: Plan, packed: Sequence[bytes]
+    plan: Plan, packed: Sequence[Sequence[bytes]]
 ) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
     def run(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         # imported here, so that the function travels by value and the worker by name
@@ -383,7 +386,7 @@ def _evaluator(
         try:
             for batch in batches:
                 numbers = batch.column("id").to_pylist()
-                texts = [zlib.decompress(packed[number]).decode() for number in numbers]
+                texts = [zlib.decompress(one).decode() for number in numbers for one in packed[number]]
                 ahead = dict.fromkeys(symbol for text in texts for symbol in WorkItem.symbols_of(text))
                 with expecting(ahead):
                     yield from evaluate(plan, texts, attempt)
@@ -394,17 +397,19 @@ def _evaluator(
 
 
 def _writer(
-    location: LakeLocation | None, plan: Plan, packed: Sequence[bytes]
+    location: LakeLocation | None, plan: Plan, packed: Sequence[Sequence[bytes]]
 ) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
     evaluated = _evaluator(plan, packed)
 
     def run(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         held: list[pa.RecordBatch] = []
+        size = 0  # added up: of a batch it takes a while to tell, and they are as many as symbols
         for batch in evaluated(batches):
             held.append(batch)
-            if sum(one.nbytes for one in held) >= HELD_BYTES:
+            size += batch.nbytes
+            if size >= HELD_BYTES:
                 yield _told(written(location, plan, pa.Table.from_batches(held)))
-                held = []
+                held, size = [], 0
         if held:
             yield _told(written(location, plan, pa.Table.from_batches(held)))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from whatif.engines import get_engine
 from whatif.results import Pending
@@ -19,6 +19,9 @@ FIRST_STORING = 4.0
 """Seconds that the commits of a wave are thought to take until the first ones are made."""
 
 WAVES_OF_A_SHORT_RUN = 12
+TASKS_PER_CORE = 4
+"""Tasks, for each core, that items of many symbols share; a task has a price, and reads symbols together."""
+
 MAX_BACKTESTS = 10_000
 """Backtests in a wave, however fast they are: their rows wait in memory until the wave is stored."""
 
@@ -103,7 +106,8 @@ def work_items(wave: Sequence[Pending], cores: int, engine: str, keep: bool = Fa
     """Return the work items of a wave, dearest first.
 
     About as many for each core as the engine says, none mixing symbols; each as dear as the others as
-    far as whole configurations allow, so that no core waits long for the last one.
+    far as whole configurations allow, so that no core waits long for the last one. Of many symbols, those
+    that lie together share a task.
     """
     share = max(total_cost(wave) / (cores * get_engine(engine).items_per_core), 1.0)
     items = [
@@ -111,7 +115,31 @@ def work_items(wave: Sequence[Pending], cores: int, engine: str, keep: bool = Fa
         for pending in wave
         for chunk in _chunks(pending, share)
     ]
+    tasks = cores * max(TASKS_PER_CORE, get_engine(engine).items_per_core)
+    if len(items) > tasks and not keep:
+        items = _in_tasks(items, tasks)
     return sorted(items, key=lambda item: -item.cost)
+
+
+def tasks_of(items: Sequence[WorkItem]) -> list[list[WorkItem]]:
+    """Return items as tasks, dearest first; those of a task in order of their symbols."""
+    shared: dict[tuple[bool, int], list[WorkItem]] = {}
+    for place, item in enumerate(items):
+        key = (False, place) if item.task is None else (True, item.task)
+        shared.setdefault(key, []).append(item)
+    tasks = [sorted(some, key=lambda item: item.symbols) for some in shared.values()]
+    return sorted(tasks, key=lambda some: -sum(item.cost for item in some))
+
+
+def _in_tasks(items: Sequence[WorkItem], count: int) -> list[WorkItem]:
+    """Return items in order of their symbols, with tasks, `count` at most, each about as dear as others."""
+    ordered = sorted(items, key=lambda item: item.symbols)
+    total, before, found = sum(item.cost for item in items), 0.0, []
+    for item in ordered:
+        # that in which its middle lies
+        found.append(replace(item, task=int(count * (before + item.cost / 2) / total)))
+        before += item.cost
+    return found
 
 
 def _chunks(pending: Pending, share: float) -> Iterator[tuple]:  # type: ignore[type-arg]
