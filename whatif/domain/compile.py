@@ -154,6 +154,10 @@ def _convert_truth(numba: Any) -> None:
         return None
 
 
+_UNSWITCHED = 350
+"""Instructions of a loop that LLVM copies for both outcomes of a test that is the same in all turns; 50 if it
+is not told. A step's loop has many tests of its parameters, and is slow where vectors go both ways."""
+
 _lock = RLock()
 _waiting: list[Callable[[], None]] = []
 _numba: Any = None
@@ -166,9 +170,11 @@ def _set_up() -> Any:
         if _numba is None:
             import numba
             import numba.extending
+            from llvmlite import binding as llvm
             from numba.core import caching, event
             from numba.core.registry import cpu_target
 
+            llvm.set_option("whatif", f"-unswitch-threshold={_UNSWITCHED}")
             # older versions of numba have it under the second name
             implementation = getattr(caching, "CacheImpl", None) or caching._CacheImpl
             own = [one for one in implementation._locator_classes if "IPython" not in one.__name__]
