@@ -69,9 +69,12 @@ if TYPE_CHECKING:
         BY_RISK,
         BY_VOLATILITY,
         EXIT_MEMORY,
+        NEVER,
+        NOT_SIZED,
         OverlayRules,
         apply_overlays,
         delay,
+        exit_prices,
         has_to_leave,
         kelly_share,
         overlay_memory,
@@ -103,8 +106,9 @@ else:
             "lookup": "resolved",
             "origin": "is_installed",
             "overlays": (
-                "BY_KELLY BY_RISK BY_VOLATILITY EXIT_MEMORY OverlayRules apply_overlays delay has_to_leave "
-                "kelly_share overlay_memory overlay_rules sized sizing_measure stop_distance"
+                "BY_KELLY BY_RISK BY_VOLATILITY EXIT_MEMORY NEVER NOT_SIZED OverlayRules apply_overlays "
+                "delay exit_prices has_to_leave kelly_share overlay_memory overlay_rules sized "
+                "sizing_measure stop_distance"
             ),
             "params": "Param Value check_constraint holds shortfall",
             "portable": "PortableStrategy forget_loaded from_portable to_portable",

@@ -33,7 +33,9 @@ from whatif.strategies.intents import (
 from whatif.typing import FloatArray
 
 _OUTRIGHT = Execution()
-_NEVER = 2**62
+NEVER = 2**62
+"""Bars, or minutes, that are never reached."""
+
 _WHOLE_FROM = 2.0**53
 
 NOT_SIZED, BY_EQUITY, BY_CASH, BY_RISK, BY_VOLATILITY, BY_KELLY = range(6)
@@ -104,13 +106,13 @@ def overlay_rules(overlays: Overlays, execution: Execution = _OUTRIGHT) -> Overl
     return OverlayRules(
         take_profit=math.inf if profit is None else float(profit),
         stop_loss=math.inf if loss is None else float(loss),
-        max_bars_held=_NEVER if bars is None else bars,
-        flat_before_close=-_NEVER if minutes is None else minutes,
+        max_bars_held=NEVER if bars is None else bars,
+        flat_before_close=-NEVER if minutes is None else minutes,
         sizing=sizing,
         share=math.nan if on is None else _share(sizing, float(getattr(overlays, on)), execution),
         max_gross=math.inf if overlays.max_gross is None else float(overlays.max_gross),
         max_net=math.inf if overlays.max_net is None else float(overlays.max_net),
-        max_positions=_NEVER if overlays.max_positions is None else overlays.max_positions,
+        max_positions=NEVER if overlays.max_positions is None else overlays.max_positions,
         nearest_stop=_or_nan(overlays.nearest_stop),
         stop_order=_or_nan(overlays.stop_loss_intrabar),
         target_order=_or_nan(overlays.take_profit_intrabar),
@@ -202,6 +204,14 @@ def units_for_share(share: float, value: float, close: float) -> float:
 
 
 @inlinable_lean
+def exit_prices(size: float, entry_price: float, rules: OverlayRules) -> tuple[float, float]:
+    """Return the closes down to which and up to which a position is kept: its stop and its target."""
+    if size > 0.0:
+        return entry_price * (1.0 - rules.stop_loss), entry_price * (1.0 + rules.take_profit)
+    return entry_price * (1.0 - rules.take_profit), entry_price * (1.0 + rules.stop_loss)
+
+
+@inlinable_lean
 def has_to_leave(close: float, size: float, entry_price: float, bars_held: int, rules: OverlayRules) -> bool:
     """Return whether an open position has reached its stop, its target or its age.
 
@@ -214,13 +224,8 @@ def has_to_leave(close: float, size: float, entry_price: float, bars_held: int, 
     rules : OverlayRules
         What is on.
     """
-    if bars_held >= rules.max_bars_held:
-        return True
-    if size > 0.0:
-        return close <= entry_price * (1.0 - rules.stop_loss) or close >= entry_price * (
-            1.0 + rules.take_profit
-        )
-    return close >= entry_price * (1.0 + rules.stop_loss) or close <= entry_price * (1.0 - rules.take_profit)
+    low, high = exit_prices(size, entry_price, rules)
+    return bars_held >= rules.max_bars_held or close <= low or close >= high
 
 
 @inlinable_lean

@@ -21,7 +21,6 @@ from whatif.engines.compiled.broker import Costs, account_value, order_size
 from whatif.engines.compiled.calling import (
     COLUMNS,
     DESK,
-    LEFT,
     MEMORY,
     MEMORY_LENGTH,
     MINUTE,
@@ -31,7 +30,7 @@ from whatif.engines.compiled.calling import (
     STOP,
     TO_CLOSE,
     due,
-    is_due,
+    rows_before_leaving,
     seen_by_overlays,
 )
 from whatif.engines.compiled.step_placeholder import (
@@ -50,8 +49,11 @@ from whatif.engines.compiled.trying import tried
 from whatif.engines.language.order_answers import WIDTH, order_at
 from whatif.engines.orders import DESK_ROOM, LARGEST_SIZE, overlay_orders
 from whatif.strategies import (
+    CLOSE,
     HOLD,
     MAX_ANSWERED,
+    NEVER,
+    NOT_SIZED,
     TARGET,
     TARGET_PERCENT,
     OverlayRules,
@@ -112,14 +114,28 @@ def overlaid(
     return apply_overlays(code, amount, close, size, price, held, cash, now, *rest)
 
 
-AT_ONCE = 64
-"""Rows on which a step that keeps nothing is asked together: a loop that the compiler makes vectors of."""
+FEW_AT_ONCE, AT_ONCE, MANY_TIMES = 16, 256, 4
+"""Rows on which a step that keeps nothing is asked together: a loop that the compiler makes vectors of. At
+first a few, as an order often comes soon, and then so many times as many."""
+
+LEAST, LARGEST = 5e-324, 1.7976931348623157e308
+"""Positive numbers."""
+
+
+@inlinable_lean
+def kept_targets(size: float, rules: OverlayRules) -> tuple[float, float]:
+    """Return the least and the largest target by which a position of that size stays as it is.
+
+    Where a rule sizes positions, it is each one on its side (`whatif.strategies.apply_overlays`).
+    """
+    if not OVERLAID or rules.sizing == NOT_SIZED or size == 0.0:
+        return size, size
+    return (LEAST, LARGEST) if size > 0.0 else (-LARGEST, -LEAST)
 
 
 @inlinable_lean
 def next_to_ask(
     row: int,
-    ahead: int,
     halt: int,
     latency: int,
     x: Any,
@@ -133,41 +149,45 @@ def next_to_ask(
     waiting: int,
     costs: Costs,
     rules: OverlayRules,
-) -> tuple[int, int]:
-    """Return the row to ask the step on, `row` or a later one, and from which on to look ahead again.
+) -> int:
+    """Return the row to ask the step on next: `row`, or a later one if nothing is wanted on those before.
 
-    On row `ahead` it is asked on groups of rows at once, as many as have none on which it wants something:
-    it keeps nothing, and nothing changes its account before it orders. The other arguments are as `ask_step`
-    has them.
+    A step that keeps nothing is asked on groups of rows at once: nothing changes its account before it
+    orders. Of answers that make no order only those are passed by that are sure to be no failure either. The
+    other arguments are as `ask_step` has them.
     """
-    if not AHEAD or latency != 0 or row < ahead:
-        return row, ahead
+    if not AHEAD or latency != 0:
+        return row
     cash, size, price, opened_row = account
     minutes, ends = whole_at(places[MINUTE], places[STOP]), whole_at(places[TO_CLOSE], places[STOP])
-    lefts = whole_at(places[LEFT], places[STOP])
-    i = row
-    while i + AT_ONCE <= halt:
+    flat, (least, most) = size == 0.0, kept_targets(size, rules)
+    since = NEVER if flat else opened_row
+    i, count = row, FEW_AT_ONCE
+    while i < halt:
+        count = min(count, halt - i)
+        if OVERLAID and not flat:
+            count = rows_before_leaving(i, count, x.close, places, account, rules)
+            if count == 0:
+                return i
         # slices of their own, so that no index is tested
-        closes, left = x.close[i : i + AT_ONCE], lefts[i : i + AT_ONCE]
-        minute, to_close = minutes[i : i + AT_ONCE], ends[i : i + AT_ONCE]
-        wanted = 0
-        for k in range(AT_ONCE):
-            j, close, now, held = i + k, closes[k], value, 0
-            if size != 0.0:
+        closes, minute, to_close = x.close[i : i + count], minutes[i : i + count], ends[i : i + count]
+        found = count
+        for k in range(count):
+            j, close, now = i + k, closes[k], value
+            if not flat:
                 now = account_value(cash, size, price, close, costs)
-                held = j - opened_row
-            own = (size, price, held, cash, now, waiting, minute[k], to_close[k], scratch)
+            own = (size, price, max(j - since, 0), cash, now, waiting, minute[k], to_close[k], scratch)
             state = state_of(own, desk, x, j, opened_row, places)
             failed, code, amount = tried(step, j, seen_of(series, j), p, state)
-            if OVERLAID:
-                asks = code != HOLD or is_due(left[k], close, account, held, rules)
-            else:
-                asks = code != HOLD and not (code == TARGET and amount == size)
-            wanted |= failed | (1 if asks else 0)
-        if wanted != 0:
-            break
-        i += AT_ONCE
-    return i, i + AT_ONCE
+            # without branches, so that vectors can be made of it
+            keeps = (code == TARGET) & (amount >= least) & (amount <= most)
+            keeps = keeps | ((code == CLOSE) & flat & (amount == 0.0)) | (code == HOLD)
+            found = min(found, count if (failed == 0) & keeps else k)
+        i += found
+        if found < count:
+            return i
+        count = min(MANY_TIMES * count, AT_ONCE)
+    return i
 
 
 def ask_step_python(
@@ -200,12 +220,12 @@ def ask_step_python(
     places = whole_at(places_at, PLACES)
     series = series_of(series_at, places[STOP])
     minutes, ends = whole_at(places[MINUTE], places[STOP]), whole_at(places[TO_CLOSE], places[STOP])
-    (scratch, memory), i, ahead = rooms_of(places), int(max(begin, lookback)) - 1, 0
+    (scratch, memory), i = rooms_of(places), int(max(begin, lookback)) - 1
     x, p, desk = arrays_of(series), params_of(places[COLUMNS], run), room_at(places[DESK], DESK_ROOM * WIDTH)
     (cash, size, price, opened_row), code, amount, held, count, plain = account, HOLD, 0.0, 0, 1, True
     while True:
         given = (x, p, series, desk, scratch, places, account, value, waiting, costs, rules)
-        i, ahead = next_to_ask(i + 1, ahead, halt, latency, *given)
+        i = next_to_ask(i + 1, halt, latency, *given)
         if i >= halt:
             return Asked(halt - 1, 0, HOLD, 0.0, 0.0)
         now, close = value, x.close[i]

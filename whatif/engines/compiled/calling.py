@@ -13,8 +13,8 @@ from whatif.domain import inlinable_lean, whole_at
 from whatif.engines.compiled.attempt import RefusedByNumbaError
 from whatif.engines.compiled.book import Account, Asked
 from whatif.engines.compiled.broker import Costs
-from whatif.strategies import OverlayRules, has_to_leave, sizing_measure
-from whatif.typing import IntArray
+from whatif.strategies import NEVER, OverlayRules, exit_prices, has_to_leave, sizing_measure
+from whatif.typing import FloatArray, IntArray
 
 PLACES = 14
 (
@@ -92,6 +92,33 @@ def is_due(left: int, close: float, account: Account, held: int, rules: OverlayR
     if size == 0.0:
         return False
     return left <= rules.flat_before_close or has_to_leave(close, size, price, held, rules)
+
+
+@inlinable_lean
+def rows_before_leaving(
+    begin: int, count: int, closes: FloatArray, places: IntArray, account: Account, rules: OverlayRules
+) -> int:
+    """Return how many of `count` rows from `begin` on lie before the first on which `is_due`, at most all.
+
+    Parameters
+    ----------
+    closes : float64 array (n,)
+        Of all rows.
+    places, account, rules
+        As `due` takes them; a position is held.
+    """
+    _, size, price, opened_row = account
+    low, high = exit_prices(size, price, rules)
+    count = max(min(count, opened_row - begin + min(rules.max_bars_held, NEVER)), 0)
+    own, found = closes[begin : begin + count], count
+    for k in range(len(own)):
+        found = min(found, k if (own[k] <= low) | (own[k] >= high) else count)
+    if rules.flat_before_close > -NEVER or places[LEFT] != places[TO_CLOSE]:
+        # the overlays' minutes are others than the clock's where not all rows may be held
+        left, until = whole_at(places[LEFT], begin + found)[begin : begin + found], found
+        for k in range(len(left)):
+            found = min(found, k if left[k] <= rules.flat_before_close else until)
+    return found
 
 
 def address_of(asking: Any, across: bool = False) -> Any:
