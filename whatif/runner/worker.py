@@ -95,8 +95,8 @@ def evaluate(plan: Plan, texts: Iterable[str], attempt: int = 0) -> Iterator[pa.
         keep_in(plan.home)
     with without_collecting():
         get_engine(plan.engine).load()
+        freeze_imports()
     speak_to(plan.log)
-    freeze_imports()
     for text in texts:
         item = WorkItem.from_json(text)
         say_item(plan, item, attempt)
