@@ -16,7 +16,7 @@ from whatif.conf_files import conf_dir, read_spark_conf
 from whatif.errors import SessionError
 from whatif.lake.processes import born
 from whatif.pins import LakeLocation
-from whatif.session import _settings, find_iceberg_jar, find_java, get_spark
+from whatif.session import _prepare_launch, _settings, find_iceberg_jar, find_java, get_spark
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
@@ -115,6 +115,20 @@ class TestJar:
         monkeypatch.setitem(sys.modules, "snowpark_connect_deps_iceberg", None)
         with pytest.raises(SessionError, match=r"pip install snowpark-connect-deps-iceberg==1\.0\.2"):
             find_iceberg_jar()
+
+
+class TestCompiler:
+    @pytest.mark.parametrize("quick", [False, True])
+    def test_a_jvm_that_only_hands_rows_on_compiles_quickly(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, quick: bool
+    ) -> None:
+        for name in ("JAVA_HOME", "PYSPARK_PYTHON", "PYSPARK_DRIVER_PYTHON"):
+            monkeypatch.setenv(name, os.environ.get(name, ""))
+        settings = {"spark.driver.extraJavaOptions": "-Dof.ones=own"}
+        _prepare_launch(LakeLocation(tmp_path), settings, quick)
+        options = settings["spark.driver.extraJavaOptions"].split()
+        assert options[-1] == "-Dof.ones=own"  # what is said last counts
+        assert ("-XX:TieredStopAtLevel=1" in options) is quick
 
 
 class TestConf:

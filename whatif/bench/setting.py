@@ -21,6 +21,9 @@ MAIN = "import sys; from whatif.cli import main; sys.exit(main(sys.argv[1:]))"
 """Program of a child process that is a command of whatif, given its arguments."""
 
 _QUICK_BARS = 3_000
+_IN_THE_JVM = frozenset({"models", "timeseries"})
+"""Benchmarks beside which stands what Spark computes by itself."""
+
 _KEPT = ("WHATIF_CONF", "WHATIF_SPARK_CONF", "WHATIF_ICEBERG_JAR")
 _NOT_FOR_CHILDREN = ("WHATIF_", "MLFLOW_", "PYSPARK_GATEWAY_", "SPARK_REMOTE", "SPARK_CONNECT_")
 
@@ -91,7 +94,10 @@ class Setting:
     def spark(self) -> SparkSession:
         """A session on the lake: the running one, or else one on as many cores as the options say."""
         running = SparkSession.getActiveSession()
-        session = get_spark(self.location, "whatif bench", master=f"local[{self.options.cores}]")
+        # as `whatif run` starts one, unless the JVM is to compute
+        only = self.options.only
+        quick = bool(only) and not _IN_THE_JVM & set(only)
+        session = get_spark(self.location, "whatif bench", f"local[{self.options.cores}]", quick)
         self._own_session = session if running is None else None
         return session
 

@@ -16,7 +16,7 @@ import pandas as pd
 from whatif.bench.market import BenchMarket
 from whatif.bench.setting import Setting
 from whatif.calendars import EPOCH, choose_period, make_periods, schedule
-from whatif.domain import MINUTE_US, Execution
+from whatif.domain import MINUTE_US, Execution, Overlays
 from whatif.lake import RESULTS, create_tables
 from whatif.results import Pending, Slot, read_rows
 from whatif.runner import (
@@ -46,6 +46,7 @@ COMPILED = "compiled"
 BRACKET = "whatif.bench.bracket:bid_at_the_low"
 """The strategy that orders with prices are measured with."""
 
+_PLAIN = Overlays()
 _runs = count(1)
 
 
@@ -90,7 +91,7 @@ def crossovers(
 def _configuration(spec: AnyStrategy, own: str, fast: int, slow: int) -> Configuration:
     params = spec.validate({"fast": fast, "slow": slow, "size": SIZE})
     identity = {"strategy": own, "params": params, "execution": EXECUTION.written}
-    return Configuration(digest(identity), params, None, "1min", EXECUTION)
+    return Configuration(digest(identity), params, None, "1min", EXECUTION, overlays=_PLAIN)
 
 
 @dataclass(frozen=True)

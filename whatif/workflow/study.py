@@ -217,7 +217,7 @@ def run(
         checked = check_study(asked, location=where)
         check_bars(where)
         with writer_lock(where, f"run study {asked.study}"):
-            session = lazy_session(where, spark, waits_on(console))
+            session = lazy_session(where, spark, waits_on(console), quick=not asked.models)
             writing = None if chosen_options.only_stored else session
             found: list[_Swept] = []
             trial = None if writing is None else partial(_try_new, where, chosen_options, found)

@@ -86,17 +86,19 @@ class Prepared:
 NOTHING_PREPARED = Prepared({}, {}, (), {})
 
 
-def lazy_session(location: LakeLocation, spark: SparkSession | None = None, wait: Wait = quiet) -> Session:
+def lazy_session(
+    location: LakeLocation, spark: SparkSession | None = None, wait: Wait = quiet, quick: bool = False
+) -> Session:
     """Return a function that gives the session on a lake whose tables exist.
 
     What is stored is read without Spark, so a study that is complete never starts a JVM. Workers
-    of a session that is started here begin to start too.
+    of a session that is started here begin to start too. `quick` is as `get_spark` takes it.
     """
 
     @cache
     def session() -> SparkSession:
         with wait("Spark starts") if spark is None else quiet(""):
-            started = spark or get_spark(location)
+            started = spark or get_spark(location, quick=quick)
             if spark is None:
                 warm_up(started)
             create_tables(started, location)
