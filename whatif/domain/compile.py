@@ -158,6 +158,9 @@ _UNSWITCHED = 350
 """Instructions of a loop that LLVM copies for both outcomes of a test that is the same in all turns; 50 if it
 is not told. A step's loop has many tests of its parameters, and is slow where vectors go both ways."""
 
+_LLVM = 22
+"""The last version of LLVM that is known to have the option: a process that names another one is ended."""
+
 _lock = RLock()
 _waiting: list[Callable[[], None]] = []
 _numba: Any = None
@@ -174,7 +177,8 @@ def _set_up() -> Any:
             from numba.core import caching, event
             from numba.core.registry import cpu_target
 
-            llvm.set_option("whatif", f"-unswitch-threshold={_UNSWITCHED}")
+            if llvm.llvm_version_info[0] <= _LLVM:
+                llvm.set_option("whatif", f"-unswitch-threshold={_UNSWITCHED}")
             # older versions of numba have it under the second name
             implementation = getattr(caching, "CacheImpl", None) or caching._CacheImpl
             own = [one for one in implementation._locator_classes if "IPython" not in one.__name__]
