@@ -16,6 +16,7 @@ from whatif.strategies import (
     EXIT_MEMORY,
     HOLD,
     MAX_ANSWERED,
+    NOT_SIZED,
     OCO,
     ORDER_FIELDS,
     SELL,
@@ -190,11 +191,13 @@ def overlay_orders(
     if count > MAX_ANSWERED:
         return count
     exits = has_exit_orders(rules)
+    flat = minutes_to_close <= rules.flat_before_close
+    leaves = size != 0.0 and (flat or has_to_leave(close, size, entry_price, bars_held, rules))
+    if not (flat or leaves or exits) and rules.sizing == NOT_SIZED:
+        return count
     for k in range(count):
         if order_fault(order_at(desk, k), close) != FINE:
             return count  # which is refused
-    flat = minutes_to_close <= rules.flat_before_close
-    leaves = size != 0.0 and (flat or has_to_leave(close, size, entry_price, bars_held, rules))
     if flat or leaves:
         put_order(desk, 0, Order(CANCEL, WAITING_FOR_PRICE, NAN, NAN, NAN, NAN, NAN, 0, 0))
         put_order(desk, 1, Order(CLOSE, 0.0, NAN, NAN, NAN, NAN, NAN, 0, 0))
