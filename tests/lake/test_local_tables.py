@@ -466,6 +466,6 @@ def test_an_upsert_is_one_snapshot_and_keeps_all_other_rows(lake) -> None:
 def test_rows_that_come_in_the_tables_order_are_not_sorted(letters, numbers, ordered) -> None:
     rows = pa.table({"k": pa.array(letters, pa.string()), "n": pa.array(numbers, pa.int32())})
     assert local_tables._is_ordered(rows) is ordered
-    assert local_tables._ordered(PAIRS, rows).to_pylist() == sorted(
+    assert local_tables.in_table_order(PAIRS, rows).to_pylist() == sorted(
         rows.to_pylist(), key=lambda row: (row["k"] is None, row["k"] or "", row["n"])
     )

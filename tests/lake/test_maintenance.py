@@ -7,15 +7,26 @@ from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+from pyiceberg.table.metadata import TableMetadata
 
 from whatif.errors import LakeError
 from whatif.lake import TableSpec, append, append_rows, create_tables, examine, set_properties, tag_pin
+from whatif.lake.local_tables import texts_made
 from whatif.lake.maintenance import maintain
 from whatif.pins import LakeLocation, current_pin, open_table, read_arrow, tagged_pin
 from whatif.workflow.study import _Run
 
 PAIRS = TableSpec("pairs", (("k", "string"), ("n", "int")), key=("k", "n"))
+SERIES = TableSpec(
+    "series",
+    (("name", "string"), ("k", "string"), ("n", "int")),
+    key=("k", "n"),
+    sort_order=("k", "n"),
+    sorted_apart=True,
+)
 AT_ONCE = timedelta(0)
 
 
@@ -110,6 +121,36 @@ def test_what_was_joined_is_not_joined_again(lake_home) -> None:
     assert sum(size < 15_000 for size in joined.values()) <= 1
     maintain(lake_home, [PAIRS], commits=0)
     assert sizes() == joined
+
+
+def test_rows_are_joined_in_order_and_few_are_made_into_texts_at_once(lake_home, monkeypatch) -> None:
+    create_tables(None, lake_home, [SERIES])
+    for part in range(6):
+        # each file in another order than the whole, and one key in two files
+        rows = [
+            {"name": None if n == 3 and part == 2 else f"the same long text {k}", "k": f"key {k}", "n": n}
+            for k in (part + 1, part)
+            for n in range(part, 60, 6)
+        ]
+        append_rows(None, lake_home, SERIES, rows)
+    before = read_arrow(current_pin(lake_home, "series"), list(SERIES.column_names)).to_pylist()
+    made: list[int] = []
+
+    def counted(rows: pa.Table, metadata: TableMetadata) -> pa.Table:
+        made.append(rows.num_rows)
+        return texts_made(rows, metadata)
+
+    monkeypatch.setattr("whatif.lake.local_tables.ROWS_AT_ONCE", 25)
+    monkeypatch.setattr("whatif.lake.local_tables.texts_made", counted)
+    assert maintain(lake_home, [SERIES], commits=6) == ["series"]
+    assert made == [25, 25, 25, 25, 20]
+    (task,) = open_table(lake_home, "series").scan().plan_files()
+    # as it stands in the file, whatever a reader would do
+    found = pq.ParquetFile(task.file.file_path.removeprefix("file:")).read().to_pylist()
+    assert found == sorted(before, key=lambda row: (row["k"], row["n"]))
+    assert task.file.record_count == 120
+    assert read_arrow(current_pin(lake_home, "series"), ["n"], "k = 'key 6'").num_rows == 10
+    assert examine(lake_home) == []
 
 
 def test_a_tag_keeps_its_snapshot(lake_home) -> None:

@@ -14,7 +14,7 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from copy import copy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 from uuid import UUID, uuid4
@@ -25,20 +25,24 @@ import pyarrow.compute as pc
 from pyiceberg.catalog.noop import NoopCatalog
 from pyiceberg.exceptions import CommitFailedException
 from pyiceberg.expressions import AlwaysTrue
+from pyiceberg.io.fileformat import FileFormatFactory
 from pyiceberg.io.pyarrow import (
     ArrowScan,
     _dataframe_to_data_files,
     bin_pack_arrow_table,
     write_file,
 )
+from pyiceberg.manifest import DataFile, DataFileContent, FileFormat
 from pyiceberg.partitioning import PartitionField, PartitionFieldValue, PartitionKey, PartitionSpec
 from pyiceberg.schema import Schema
 from pyiceberg.table import CommitTableResponse, FileScanTask, Table, TableProperties, WriteTask
+from pyiceberg.table.locations import load_location_provider
 from pyiceberg.table.metadata import TableMetadataUtil, TableMetadataV2, new_table_metadata
 from pyiceberg.table.refs import MAIN_BRANCH
 from pyiceberg.table.sorting import SortField, SortOrder
 from pyiceberg.table.update import update_table_metadata
 from pyiceberg.transforms import IdentityTransform, MonthTransform
+from pyiceberg.typedef import Record
 from pyiceberg.types import (
     BooleanType,
     DateType,
@@ -65,7 +69,6 @@ from whatif.pins import (
 if TYPE_CHECKING:
     from pyiceberg.expressions import BooleanExpression
     from pyiceberg.io import FileIO
-    from pyiceberg.manifest import DataFile
     from pyiceberg.table.metadata import TableMetadata
     from pyiceberg.table.update import TableRequirement, TableUpdate
     from pyiceberg.typedef import Identifier
@@ -83,6 +86,9 @@ _TYPES: dict[str, IcebergType] = {
 }
 _ARRAY = re.compile(r"array<(\w+)>")
 _SIZE = TableProperties.WRITE_TARGET_FILE_SIZE_BYTES
+
+ROWS_AT_ONCE = 128 * 1024
+"""Rows whose texts are made out of dictionaries at a time; whole row groups, of whatever size they are."""
 _MONTHS = re.compile(r"months\((\w+)\)")
 
 
@@ -255,7 +261,7 @@ def upsert_locally(location: LakeLocation, spec: TableSpec, rows: pa.Table, comm
     touched = list(table.scan(row_filter=_around(left)).plan_files())
     everything_of = ArrowScan(table.metadata, table.io, table.schema(), AlwaysTrue())
     stays = rows_without(everything_of.to_table(touched).cast(given.schema), left)
-    _put_in_place(table, touched, _ordered(spec, pa.concat_tables([stays, given])), commit)
+    _put_in_place(table, touched, in_table_order(spec, pa.concat_tables([stays, given])), commit)
 
 
 def _put_in_place(table: Table, files: Sequence[FileScanTask], rows: pa.Table, commit: Commit) -> None:
@@ -328,14 +334,14 @@ def replace_locally(
     """Put rows in the place of those that pass a filter, in one commit that notes properties."""
     table = _opened(location, spec.name)
     with whole_or_nothing(table):
-        table.overwrite(_ordered(spec, _given(table, spec, rows)), where, dict(properties))
+        table.overwrite(in_table_order(spec, _given(table, spec, rows)), where, dict(properties))
 
 
 def write_files_locally(location: LakeLocation, spec: TableSpec, rows: pa.Table) -> list[DataFile]:
     """Write rows, ordered as the table is, into files that no snapshot names yet, and return these."""
     table = _opened(location, spec.name)
     with whole_or_nothing(table):
-        ordered = _ordered(spec, _given(table, spec, rows))
+        ordered = in_table_order(spec, _given(table, spec, rows))
         return list(data_files(table.metadata, ordered, table.io, uuid4()))
 
 
@@ -380,7 +386,7 @@ def delete_locally(location: LakeLocation, name: str, rows: BooleanExpression) -
 
 
 def _append(table: Table, spec: TableSpec, rows: pa.Table, commit: Commit = PLAIN) -> None:
-    ordered = _ordered(spec, rows)
+    ordered = in_table_order(spec, rows)
     with (
         whole_or_nothing(table),
         table.transaction() as change,
@@ -427,6 +433,52 @@ def data_files(metadata: TableMetadata, rows: pa.Table, io: FileIO, commit: UUID
     )
 
 
+def files_in_turn(
+    metadata: TableMetadata, rows: pa.Table, io: FileIO, commit: UUID, rows_in_file: int
+) -> Iterator[DataFile]:
+    """Write rows into files of a table without partitions, as `data_files` does, one after the other.
+
+    Of a file `ROWS_AT_ONCE` rows are made into texts at a time, where texts are dictionaries: each of the
+    table's keys is repeated in thousands of rows.
+
+    Parameters
+    ----------
+    metadata, rows, io, commit
+        As `data_files` takes them.
+    rows_in_file : int
+        Rows of a file, but for the last one.
+    """
+    provider = load_location_provider(metadata.location, metadata.properties)
+    task = WriteTask(commit, 0, metadata.schema(), [])
+    for number, first in enumerate(range(0, rows.num_rows, rows_in_file)):
+        name = replace(task, task_id=number).generate_data_file_filename("parquet")
+        output = io.new_output(provider.new_data_location(name))
+        with FileFormatFactory.get(FileFormat.PARQUET).create_writer(
+            output, metadata.schema(), metadata.properties
+        ) as writer:
+            for part in _parts(rows.slice(first, rows_in_file)):
+                writer.write(texts_made(part, metadata))
+        yield DataFile.from_args(
+            content=DataFileContent.DATA,
+            file_path=output.location,
+            file_format=FileFormat.PARQUET,
+            partition=Record(),
+            file_size_in_bytes=len(output),
+            spec_id=metadata.default_spec_id,
+            **writer.result().to_serialized_dict(),
+        )
+
+
+def _parts(rows: pa.Table) -> Iterator[pa.Table]:
+    for first in range(0, rows.num_rows, ROWS_AT_ONCE):
+        yield rows.slice(first, ROWS_AT_ONCE)
+
+
+def texts_made(rows: pa.Table, metadata: TableMetadata) -> pa.Table:
+    """Return rows with columns of the kinds that a table has: texts no more as dictionaries."""
+    return rows.cast(metadata.schema().as_arrow())
+
+
 def _by_month(rows: pa.Table, column: str) -> Iterator[tuple[int, pa.Table]]:
     """Yield months, counted from January 1970, and the rows of each."""
     us = rows[column].cast(pa.timestamp("us", tz="UTC")).cast(pa.int64()).to_numpy()
@@ -439,7 +491,8 @@ def _by_month(rows: pa.Table, column: str) -> Iterator[tuple[int, pa.Table]]:
         yield int(months[begin]), rows.slice(begin, end - begin)
 
 
-def _ordered(spec: TableSpec, rows: pa.Table) -> pa.Table:
+def in_table_order(spec: TableSpec, rows: pa.Table) -> pa.Table:
+    """Return rows in a table's order, ties in that which they have; texts may be dictionaries."""
     order = pa.table({name: _comparable(rows[name]) for name in spec.sort_order})
     if _is_ordered(order):
         return rows

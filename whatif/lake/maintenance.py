@@ -22,6 +22,8 @@ from whatif.lake.local_tables import (
     FolderCatalog,
     data_files,
     drop_branch_locally,
+    files_in_turn,
+    in_table_order,
     set_local_properties,
     whole_or_nothing,
 )
@@ -43,13 +45,17 @@ from whatif.pins import (
     in_words,
     local_path,
     open_table,
+    rows_of_files,
     table_exists,
     table_names,
 )
 
 if TYPE_CHECKING:
+    from uuid import UUID
+
+    import pyarrow as pa
     from pyiceberg.io import FileIO
-    from pyiceberg.manifest import ManifestFile
+    from pyiceberg.manifest import DataFile, ManifestFile
     from pyiceberg.table import FileScanTask, Table
     from pyiceberg.table.snapshots import Snapshot
     from pyspark.sql import DataFrame, SparkSession
@@ -61,7 +67,10 @@ JOINED = "whatif.joined"
 """What the summary of a snapshot says that joined files."""
 
 JOINED_BYTES = 32 * 1024 * 1024
-"""About how much of a table's files is joined at once, and held in memory decoded."""
+"""About how much of a table's files is joined at once, and held in memory."""
+
+JOINED_ROWS = 1_000_000
+"""About how many rows are, unless they are less than one file should have."""
 
 _SIZE = "write.target-file-size-bytes"
 
@@ -171,19 +180,16 @@ def _commits_since(table: Table) -> int:
 
 
 def _join_files(table: Table, spec: TableSpec) -> None:
-    """Write the rows of small files into few, in order, in one commit for some 32 MB of them."""
-    from pyiceberg.expressions import AlwaysTrue
-    from pyiceberg.io.pyarrow import ArrowScan
+    """Write the rows of small files into few, in order, in one commit for some 32 MB or a million of them.
 
-    order = [(name, "ascending") for name in spec.sort_order]
+    Texts stay dictionaries until they are written: rows of series repeat their key, and are ten times as
+    large in memory otherwise.
+    """
     for files in _small(table):
-        scan = ArrowScan(table.metadata, table.io, table.schema(), AlwaysTrue())
-        rows = scan.to_table(files)
-        rows = rows.sort_by(order) if order else rows
-        # PyIceberg measures rows in memory: files would stay small, and be joined again and again
+        rows = in_table_order(spec, rows_of_files(table, files))
+        # measured in memory: files would stay small otherwise, and be joined again and again
         inflated = rows.nbytes / sum(file.file.file_size_in_bytes for file in files)
-        size = {_SIZE: str(int(_file_bytes(table) * inflated))}
-        metadata = table.metadata.model_copy(update={"properties": {**table.properties, **size}})
+        size = int(_file_bytes(table) * inflated)
         with (
             whole_or_nothing(table),
             table.transaction() as change,
@@ -191,8 +197,18 @@ def _join_files(table: Table, spec: TableSpec) -> None:
         ):
             for file in files:
                 made.delete_data_file(file.file)
-            for written in data_files(metadata, rows, table.io, made.commit_uuid):
+            for written in _written_anew(table, rows, made.commit_uuid, size):
                 made.append_data_file(written)
+
+
+def _written_anew(table: Table, rows: pa.Table, commit: UUID, size: int) -> Iterator[DataFile]:
+    """Yield the files that rows are written into, each of so many bytes in memory."""
+    if table.metadata.spec().fields:
+        properties = {**table.properties, _SIZE: str(size)}
+        metadata = table.metadata.model_copy(update={"properties": properties})
+        return data_files(metadata, rows, table.io, commit)
+    rows_in_file = max(1, size * rows.num_rows // rows.nbytes)
+    return files_in_turn(table.metadata, rows, table.io, commit, rows_in_file)
 
 
 def _small(table: Table) -> Iterator[list[FileScanTask]]:
@@ -203,16 +219,17 @@ def _small(table: Table) -> Iterator[list[FileScanTask]]:
         if not task.delete_files and task.file.file_size_in_bytes <= limit:
             by_partition.setdefault(str(task.file.partition), []).append(task)
     some: list[FileScanTask] = []
-    size = 0
+    size = rows = 0
     for files in by_partition.values():
         if len(files) == 1:  # nothing to join it with
             continue
         for task in files:
             some.append(task)
             size += task.file.file_size_in_bytes
-            if size > JOINED_BYTES:
+            rows += task.file.record_count
+            if size > JOINED_BYTES or (rows > JOINED_ROWS and size > _file_bytes(table)):
                 yield some
-                some, size = [], 0
+                some, size, rows = [], 0, 0
     if len(some) > 1:
         yield some
 

@@ -85,6 +85,7 @@ if TYPE_CHECKING:
         read_bars,
         read_bars_of,
         read_predictions,
+        rows_of_files,
         scan,
         symbol_names,
         symbol_rows,
@@ -112,7 +113,7 @@ else:
             "time_of_ms versions_in",
             "pin": "Pin",
             "read": "PinnedCache batches floats microseconds read_added read_arrow read_bars read_bars_of "
-            "read_predictions scan symbol_names symbol_rows values_of",
+            "read_predictions rows_of_files scan symbol_names symbol_rows values_of",
             "renames": "RENAMES Named Names contradiction",
             "service": "explained in_words",
         },

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from pyiceberg.expressions import BooleanExpression
     from pyiceberg.io.pyarrow import ArrowScan
-    from pyiceberg.table import DataScan, FileScanTask, StaticTable
+    from pyiceberg.table import DataScan, FileScanTask, StaticTable, Table
 
 _FLOATS = ("open", "high", "low", "close", "volume", "vwap")
 _TIMES = ("ts", "session_open", "session_close")
@@ -205,6 +205,20 @@ def encoded_rows(
         reader = reader_of(scanned)
         for batch in plain_rows(scanned, planned(pin.table, scanned), lambda task: reader.to_table([task])):
             yield batch.select(list(columns))
+
+
+def rows_of_files(table: Table, files: Sequence[FileScanTask]) -> pa.Table:
+    """Return the rows of some files of a table's newest snapshot, file by file; texts are dictionaries."""
+    import pyarrow as pa
+
+    from whatif.pins.row_groups import plain_rows
+
+    scanned = table.scan()
+    reader = reader_of(scanned)
+    rows = plain_rows(scanned, files, lambda task: reader.to_table([task]))
+    # lists are of several types, by who wrote the file
+    found = pa.concat_tables((pa.Table.from_batches([one]) for one in rows), promote_options="permissive")
+    return found.unify_dictionaries()
 
 
 def read_symbols(pin: Pin, columns: Sequence[str], row_filter: BooleanExpression, names: Names) -> pa.Table:
