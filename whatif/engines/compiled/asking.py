@@ -21,6 +21,7 @@ from whatif.engines.compiled.broker import Costs, account_value, order_size
 from whatif.engines.compiled.calling import (
     COLUMNS,
     DESK,
+    LEFT,
     MEMORY,
     MEMORY_LENGTH,
     MINUTE,
@@ -30,6 +31,7 @@ from whatif.engines.compiled.calling import (
     STOP,
     TO_CLOSE,
     due,
+    is_due,
     rows_before_leaving,
     seen_by_overlays,
 )
@@ -47,7 +49,7 @@ from whatif.engines.compiled.step_placeholder import (
 )
 from whatif.engines.compiled.trying import tried
 from whatif.engines.language.order_answers import WIDTH, order_at
-from whatif.engines.orders import DESK_ROOM, LARGEST_SIZE, overlay_orders
+from whatif.engines.orders import DESK_ROOM, LARGEST_SIZE, has_exit_orders, overlay_orders
 from whatif.strategies import (
     CLOSE,
     HOLD,
@@ -65,22 +67,20 @@ from whatif.typing import FloatArray, IntArray
 
 
 @inlinable_lean
-def order_by(
-    code: int,
-    amount: float,
-    size: float,
-    price: float,
-    cash: float,
-    value: float,
-    close: float,
-    costs: Costs,
-) -> float:
-    """Return the units that an intent asks for, by what the account is worth: `value` when flat.
+def worth_of(account: Account, value: float, close: float, costs: Costs) -> float:
+    """Return what the account is worth at a row's close: `value` when flat, and of several symbols.
 
-    Reckoned here anew, so that machine code leaves it out of the bars of a step that does not look at it.
+    Reckoned where it is needed, so that machine code leaves it out of the bars of a step that does not look.
     """
-    worth = account_value(cash, size, price, close, costs) if size != 0.0 and not SHARED else value
-    return order_size(code, amount, size, price, worth, close, costs)
+    cash, size, price, _ = account
+    return account_value(cash, size, price, close, costs) if size != 0.0 and not SHARED else value
+
+
+@inlinable_lean
+def order_by(code: int, amount: float, account: Account, value: float, close: float, costs: Costs) -> float:
+    """Return the units that an intent asks for, by what the account is worth."""
+    _, size, price, _ = account
+    return order_size(code, amount, size, price, worth_of(account, value, close, costs), close, costs)
 
 
 @inlinable_lean
@@ -103,15 +103,47 @@ def overlaid(
     close: float,
     account: Account,
     held: int,
-    now: float,
+    value: float,
+    costs: Costs,
     row: int,
     places: IntArray,
     rules: OverlayRules,
 ) -> Any:
     """Return what the overlays leave of an intent, see `apply_overlays`."""
     cash, size, price, _ = account
-    rest = seen_by_overlays(row, places, rules)
+    now, rest = worth_of(account, value, close, costs), seen_by_overlays(row, places, rules)
     return apply_overlays(code, amount, close, size, price, held, cash, now, *rest)
+
+
+@inlinable_lean
+def acts_on_orders(
+    row: int, close: float, account: Account, held: int, places: IntArray, rules: OverlayRules
+) -> bool:
+    """Return whether the overlays may have something to do with the orders of a row, see `overlay_orders`."""
+    if has_exit_orders(rules) or rules.sizing != NOT_SIZED:
+        return True
+    left = whole_at(places[LEFT], row + 1)[row]
+    return left <= rules.flat_before_close or is_due(left, close, account, held, rules)
+
+
+@inlinable_lean
+def overlaid_orders(
+    desk: FloatArray,
+    count: int,
+    close: float,
+    account: Account,
+    held: int,
+    value: float,
+    waiting: int,
+    costs: Costs,
+    row: int,
+    places: IntArray,
+    rules: OverlayRules,
+    memory: FloatArray,
+) -> int:
+    """Let the overlays act on the orders on the desk, see `overlay_orders`; return how many are left."""
+    now, rest = worth_of(account, value, close, costs), seen_by_overlays(row, places, rules)
+    return overlay_orders(desk, count, close, account, held, now, waiting, *rest, memory)
 
 
 FEW_AT_ONCE, AT_ONCE, MANY_TIMES = 16, 256, 4
@@ -236,9 +268,9 @@ def ask_step_python(
         state, seen = state_of(own, desk, x, i, opened_row, places), seen_of(series, i)
         if ORDERS:
             count = within_room(step(i, seen, p, state))
-            if OVERLAID and latency == 0:
-                rest = seen_by_overlays(i, places, rules)
-                count = overlay_orders(desk, count, close, account, held, now, waiting, *rest, memory)
+            if OVERLAID and latency == 0 and acts_on_orders(i, close, account, held, places, rules):
+                rest = (costs, i, places, rules, memory)
+                count = overlaid_orders(desk, count, close, account, held, value, waiting, *rest)
             code, asked = int(desk[0]), desk[1]
             plain = count == 1 and code <= TARGET_PERCENT and fields_filled(order_at(desk, 0)) == 0
             if latency == 0:
@@ -253,11 +285,11 @@ def ask_step_python(
         if not plain or not is_intent(code, amount):
             return Asked(i, BAD_INTENT if plain else DELAYED_ORDERS, code, amount, 0.0)
         if OVERLAID:
-            code, amount = overlaid(code, amount, close, account, held, now, i, places, rules)
+            code, amount = overlaid(code, amount, close, account, held, value, costs, i, places, rules)
             code, amount = delay(code, amount, i, latency, memory)
             if code == HOLD:
                 continue
-        order = order_by(code, amount, size, price, cash, value, close, costs)
+        order = order_by(code, amount, account, value, close, costs)
         if not abs(order) <= LARGEST_SIZE:
             return Asked(i, BAD_SIZE, code, order, 0.0)
         if order != 0.0 or SHARED:
