@@ -225,7 +225,7 @@ class GridInputs:
         names = _parameters(node)
         values = many.values(names)
         different = {value: k for k, value in enumerate(dict.fromkeys(values))}
-        first = {value: k for k, value in reversed(list(enumerate(values)))}
+        first = dict(zip(reversed(values), reversed(range(len(values))), strict=True))
         keep = self._is_shared(names)
         # of other bars than the rows', an expression is computed there as a whole
         kernel = None

@@ -119,11 +119,13 @@ class Sweep:
                 executions = {id(many[k].execution): many[k].execution for k in good}
                 each = {k: self._held(key, window, execution) for k, execution in executions.items()}
                 # nothing fails any more: what is good has its holding
+                if many[0].market:  # of many markets, each is held while it is run
+                    del self._for_many[key]
+                if len(places) == 1:
+                    return found, [each[id(many[k].execution)] for k in good]
                 whole = whole or MeasuredRuns.none_of(len(configurations), *found.shape)
                 whole.put(np.array(mine), found)
                 held |= {mine[k]: each[id(many[k].execution)] for k in good}
-                if many[0].market:  # of many markets, each is held while it is run
-                    del self._for_many[key]
             except MachineError:
                 raise
             except Exception as error:  # each of them for itself says what is wrong

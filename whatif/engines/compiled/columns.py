@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -43,6 +44,8 @@ from whatif.engines.compiled.calling import (
 from whatif.engines.compiled.notes import NOTES_KEPT, SHOWN_FIELDS
 from whatif.strategies import overlay_rules
 from whatif.typing import FloatArray, IntArray
+
+_execution_of, _overlays_of = attrgetter("execution"), attrgetter("overlays")
 
 
 def cell_text(kind: type, column: int) -> str:
@@ -145,14 +148,19 @@ def across_places_of(addresses: Sequence[int], kept: int, count: int) -> IntArra
 
 def one_of_each(many: Sequence[RunInputs]) -> list[RunInputs]:
     """Return the first configuration with each object of settings: few are shared by many."""
-    return list({(id(given.execution), id(given.overlays)): given for given in reversed(many)}.values())
+    return list(dict(zip(reversed(_accounts(many)), reversed(many), strict=True)).values())
+
+
+def _accounts(many: Sequence[RunInputs]) -> list[tuple[int, int]]:
+    """Return what tells the objects of settings of each configuration from those of others."""
+    return list(zip(map(id, map(_execution_of, many)), map(id, map(_overlays_of, many)), strict=True))
 
 
 def _place_of_each(many: Sequence[RunInputs]) -> tuple[list[RunInputs], list[int]]:
     """Return one configuration with each object of settings, and the place there of each one's."""
     each = one_of_each(many)
-    place = {(id(given.execution), id(given.overlays)): k for k, given in enumerate(each)}
-    return each, [place[id(given.execution), id(given.overlays)] for given in many]
+    place = {account: k for k, account in enumerate(_accounts(each))}
+    return each, list(map(place.__getitem__, _accounts(many)))
 
 
 def settings(many: Sequence[RunInputs]) -> FloatArray:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -445,18 +445,33 @@ class PreparedWindow:
             If the step cannot be compiled.
         """
         found = MeasuredRuns.none_of(len(many), len(self.ends), self.stop - self.first)
+        for places in self._kinds(many):
+            self._measure_kind(many, places, found)
+        return found
+
+    def _kinds(self, many: Sequence[RunInputs]) -> Iterable[list[int]]:
+        """Return the places of the configurations of each kind; those whose settings do not fit have none."""
         kinds: dict[Any, list[int]] = {}
+        # found by objects and types first, which is what takes least where thousands are alike
+        alike: dict[tuple[Any, ...], list[int]] = {}
         accounts: dict[tuple[int, int], tuple[Any, ...] | None] = {}
         for place, given in enumerate(many):
-            key = id(given.execution), id(given.overlays)
+            params, key = given.params, (id(given.execution), id(given.overlays))
+            types = tuple(map(type, params.values()))
+            shape = key, tuple(params), types
+            if shape in alike:
+                alike[shape].append(place)
+                continue
             if key not in accounts:
                 accounts[key] = kind_of_account(given, self._members) if self._fits(given) else None
             account = accounts[key]
-            if account is not None:
-                kinds.setdefault((account, kinds_of(given.params)), []).append(place)
-        for places in kinds.values():
-            self._measure_kind(many, places, found)
-        return found
+            if account is None:
+                continue
+            places = kinds.setdefault((account, kinds_of(params)), [])
+            places.append(place)
+            if str not in types:
+                alike[shape] = places
+        return kinds.values()
 
     def _fits(self, given: RunInputs) -> bool:
         """Return whether the settings of a configuration are such that can act on these bars."""
