@@ -159,6 +159,7 @@ class GridInputs:
         self._cache: ArrayCache = {} if cache is None else cache
         self._known: dict[Any, dict[Any, tuple[int, FloatArray]]] = {}
         self._alive: list[FloatArray] = []
+        self._made: dict[Node, dict[Any, int]] = {}
         self._bytes = 0
 
     def at_once(self, names: Sequence[str]) -> int:
@@ -205,6 +206,7 @@ class GridInputs:
         """
         self._grid = self._grid or many
         self._alive.clear()
+        self._made.clear()
         if self._bytes > MAX_KNOWN_BYTES:
             self._known.clear()
             self._bytes = 0
@@ -263,18 +265,20 @@ class GridInputs:
         return found
 
     def _each(self, node: Node, chosen: Mapping[Any, Mapping[str, object]], keep: bool) -> list[int]:
-        """Return the address of an expression for each choice, made of its parameters if not known."""
-        known = self._known.setdefault(node, {})
+        """Return the address of an expression for each choice, made of its parameters if not known.
+
+        What is not kept for later calls is known in this one: a series may be an input, and cross another.
+        """
+        known, made = self._known.setdefault(node, {}), self._made.setdefault(node, {})
         found, expression = [], Expression(node)
         for value, params in chosen.items():
-            if value not in known:
+            if value not in known and value not in made:
                 array = self._array(expression, params, keep)
-                if array is None or not keep:
-                    found.append(0 if array is None else _address_of(array))
-                    continue
-                known[value] = _address_of(array), array
-                self._bytes += array.nbytes
-            found.append(known[value][0])
+                made[value] = 0 if array is None else _address_of(array)
+                if array is not None and keep:
+                    known[value] = _address_of(array), array
+                    self._bytes += array.nbytes
+            found.append(known[value][0] if value in known else made[value])
         return found
 
     def _array(self, expression: Expression, params: Mapping[str, object], keep: bool) -> FloatArray | None:
