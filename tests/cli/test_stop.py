@@ -349,11 +349,11 @@ RUN = (
     ("whatif.workflow.study:choose_in_folds", 0.0, "2"),
     ("whatif.workflow.study:certify", 0.0, "2"),
     ("whatif.workflow.study:judge_study", 0.1, "2"),
-    ("whatif.workflow.answer:write_html", 0.0, "2"),
-    ("whatif.workflow.answer:write_files", 0.1, "2"),
+    ("whatif.workflow.study:write_answer", 0.0, "2"),
+    ("whatif.workflow.study:write_answer", 0.1, "2"),
+    ("whatif.workflow.study:keep_answer", 0.0, "2"),
     ("whatif.workflow.study:log_study", 0.0, "2"),
-    ("whatif.tracking.steps:log_configurations", 0.0, "2"),
-    ("whatif.tracking.steps:log_configurations", 0.05, "2+15"),
+    ("whatif.workflow.study:log_study", 0.02, "2+15"),
     ("whatif.cli.stop:_leave", 0.0, "2"),
 )
 KILLED = (
@@ -378,13 +378,12 @@ KILLED = (
     ("whatif.workflow.study:record_looks", 0.4, "9"),
     ("whatif.workflow.study:certify", 0.0, "9"),
     ("whatif.workflow.study:judge_study", 0.1, "9"),
-    ("whatif.workflow.answer:write_html", 0.0, "9"),
-    ("whatif.workflow.answer:write_html", 0.1, "9"),
-    ("whatif.workflow.answer:write_files", 0.0, "9"),
-    ("whatif.workflow.answer:write_files", 0.05, "9"),
+    ("whatif.workflow.study:write_answer", 0.0, "9"),
+    ("whatif.workflow.study:write_answer", 0.05, "9"),
+    ("whatif.workflow.study:write_answer", 0.1, "9"),
+    ("whatif.workflow.study:keep_answer", 0.0, "9"),
     ("whatif.workflow.study:log_study", 0.0, "9"),
-    ("whatif.tracking.steps:log_configurations", 0.0, "9"),
-    ("whatif.tracking.steps:log_configurations", 0.05, "9"),
+    ("whatif.workflow.study:log_study", 0.05, "9"),
 )
 """Where a run is killed; as for those that are stopped, in the order in which it comes there, after how many
 seconds, and by what."""
@@ -394,8 +393,6 @@ SPARK_ONLY = (
     "whatif.session",
     "whatif.runner.spark",
     "whatif.workflow.train",
-    # beside the local runner a child logs, whose end is seen in tests/tracking
-    "whatif.tracking.steps",
 )
 LOCAL_RUN = (
     ("whatif.runner.local:answers_apart", 0.0, "2"),
