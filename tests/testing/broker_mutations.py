@@ -7,6 +7,7 @@ from .mutants import Mutation
 _BROKER = "whatif.engines.compiled.broker"
 _ASK = "whatif.engines.compiled.asking"
 _TRYING = "whatif.engines.compiled.trying"
+_CALLING = "whatif.engines.compiled.calling"
 _BOOK = "whatif.engines.compiled.book"
 _WORKING = "whatif.engines.compiled.working"
 _LOOP = "whatif.engines.compiled.loop"
@@ -403,20 +404,62 @@ _ASKING = (
 )
 
 _AHEAD = (
-    ("a target that is not held is passed by", "code == TARGET and amount == size)", "code == TARGET)"),
+    (
+        "a target that is not held is passed by",
+        "keeps = (code == TARGET) & (amount >= least) & (amount <= most)",
+        "keeps = code == TARGET",
+    ),
+    (
+        "a rule sizes no position anew",
+        "return (LEAST, LARGEST) if size > 0.0",
+        "return (-LARGEST, LARGEST) if size > 0.0",
+    ),
+    ("a position that is left is passed by", "((code == CLOSE) & flat &", "((code == CLOSE) &"),
     (
         "bars on which something is wanted are passed by",
-        "        if wanted != 0:\n            break\n        i += AT_ONCE\n",
-        "        i += AT_ONCE\n        if wanted != 0:\n            break\n",
+        "        i += found\n        if found < count:\n            return i\n",
+        "        i += count\n        if found < count:\n            return i\n",
     ),
-    ("of bars asked ahead the last one counts", "wanted |= failed", "wanted = failed"),
-    ("a position asked ahead is new", "held = j - opened_row", "held = 0"),
+    (
+        "of bars asked ahead the last one counts",
+        "found = min(found, count if (failed == 0) & keeps else k)",
+        "found = count if (failed == 0) & keeps else k",
+    ),
+    ("a position asked ahead is new", "max(j - since, 0)", "0"),
     (
         "a short asked ahead is worth what it was",
-        "            if size != 0.0:\n                now =",
+        "            if not flat:\n                now =",
         "            if size > 0.0:\n                now =",
     ),
-    ("after bars passed by one is skipped", "return i, i + AT_ONCE", "return i + 1, i + AT_ONCE"),
+    (
+        "after bars passed by one is skipped",
+        "        if found < count:\n            return i\n",
+        "        if found < count:\n            return i + 1\n",
+    ),
+    (
+        "overlays are asked of no order before a session ends",
+        "return left <= rules.flat_before_close or is_due",
+        "return is_due",
+    ),
+)
+
+_LEAVING = (
+    ("a stop that the close reaches is passed by", "k if (own[k] <= low) |", "k if (own[k] <= -abs(low)) |"),
+    (
+        "a target that the close reaches is passed by",
+        "| (own[k] >= high) else",
+        "| (own[k] >= 2.0 * high) else",
+    ),
+    (
+        "a position is as old as the rows asked ahead",
+        "opened_row - begin + min(rules.max_bars_held, NEVER)",
+        "min(rules.max_bars_held, NEVER)",
+    ),
+    (
+        "the session's end is passed by",
+        "if rules.flat_before_close > -NEVER or places",
+        "if rules.flat_before_close > NEVER or places",
+    ),
 )
 
 _TRIED = (("what is tried wants nothing", "return 0, code, float(amount)", "return 0, 0, float(amount)"),)
@@ -589,6 +632,11 @@ _QUIET = (
     ("of prices above the highest counts", "above = min(above, price)", "above = max(above, price)"),
     ("a low that touches is quiet", "if lows[j] <= below or", "if lows[j] < below or"),
     ("a high that touches is quiet", "highs[j] >= above or", "highs[j] > above or"),
+    (
+        "bars in which a price lies are gone over",
+        "            break\n        begin += ROWS_AT_ONCE\n",
+        "            begin += ROWS_AT_ONCE\n            break\n        begin += ROWS_AT_ONCE\n",
+    ),
 )
 
 _EXITS = (
@@ -1014,6 +1062,7 @@ BROKER: tuple[Mutation, ...] = (
     *(Mutation(name, _LOOP, old, new) for name, old, new in _ORDER_OF_THINGS),
     *(Mutation(name, _ASK, old, new) for name, old, new in (*_ASKING, *_AHEAD)),
     *(Mutation(name, _TRYING, old, new) for name, old, new in _TRIED),
+    *(Mutation(name, _CALLING, old, new) for name, old, new in _LEAVING),
     *(Mutation(name, _SHARED, old, new) for name, old, new in (*_SEVERAL_SYMBOLS, *_SEVERAL_WORKING)),
     *(Mutation(name, _SHARED_BOOK, old, new) for name, old, new in _SEVERAL_AT_MARKET),
 )
