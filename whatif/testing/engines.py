@@ -18,6 +18,7 @@ from whatif.testing.order_kinds import (
     across_order_player,
     note_player,
     order_player,
+    quiet_order_case,
     random_order_case,
     random_shared_order_case,
 )
@@ -59,7 +60,12 @@ def check_engine(engine: str, cases: int = 50) -> None:
         raise AssertionError(f"engine {engine}: {wrong}")
 
 
-_QUIET = Overlays(), Overlays(max_bars_held=20), Overlays(stop_loss=0.002)
+_QUIET = (
+    Overlays(),
+    Overlays(max_bars_held=20),
+    Overlays(stop_loss=0.002),
+    Overlays(flat_before_close=3),
+)
 """Overlays that are due on some bar, with or without an intent."""
 
 EXITS = (
@@ -101,6 +107,10 @@ def all_differences(engine: str, cases: int = 200) -> Iterator[str]:
         different = task_differences(task, REFERENCE.name, engine)
         if different:
             yield f"quiet_case({seed}) with {task.overlays.active}: {'; '.join(different)}"
+        waits = quiet_order_case(seed).task(order_player)
+        different = task_differences(waits, REFERENCE.name, engine) if found.order_fields else []
+        if different:
+            yield f"quiet_order_case({seed}): {'; '.join(different)}"
     draw: Any
     readers = [scripted, state_reader, *([note_reader, queue_reader] if found.tells_notes else [])]
     for seed in range(cases):

@@ -325,6 +325,17 @@ def random_order_case(seed: int, max_bars: int = 80) -> OrderCase:
     return OrderCase(bars, random_order_script(seed + 1, n), random_execution(rng, price))
 
 
+def quiet_order_case(seed: int) -> OrderCase:
+    """Return a case of hundreds of bars with few orders, most of which wait until their price comes."""
+    rng = np.random.default_rng([seed, 32])
+    case, n = random_order_case(seed, max_bars=2), int(rng.integers(130, 500))
+    series = random_order_script(seed + 1, n).series
+    waits = rng.choice([AT_LIMIT, AT_STOP, AT_STOP_LIMIT], n)
+    series[0] = np.where(rng.random(n) < 0.7, waits, series[0]) * (rng.random(n) < 0.02)
+    series[2], series[4] = rng.normal(0.0, 0.01, n), rng.choice([0, 0, 0, 60], n)
+    return OrderCase(random_bars(seed, n), OrderScript(series), case.execution)
+
+
 def random_shared_order_case(seed: int) -> SharedCase:
     """Return an account of several ragged markets with orders of all kinds, the same for the same seed."""
     case, rng = random_shared_case(seed), np.random.default_rng([seed, 7])
