@@ -98,8 +98,8 @@ format: $(STAMP) ## let ruff write what it can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(MADE) ## speed and memory, as ratios of one run
-	WHATIF_BENCH_PYTHON="$${WHATIF_BENCH_PYTHON:-$(RIVALS)/bin/python}" $(BIN)/whatif bench
+bench: $(MADE) ## speed and memory, as ratios of one run; of some: make bench ONLY=sweep,answer
+	WHATIF_BENCH_PYTHON="$${WHATIF_BENCH_PYTHON:-$(RIVALS)/bin/python}" $(BIN)/whatif bench $(if $(ONLY),--only $(ONLY))
 
 bench-rivals: ## build .venv-bench, so that bench measures vectorbt and backtesting.py too
 	test -x $(RIVALS)/bin/python || $(PYTHON) -m venv $(RIVALS)
