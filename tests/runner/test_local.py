@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -33,6 +34,7 @@ NOT_RESULT = ("worker", "wall_seconds", "finished_at")
 
 DEADLY = """
 import os
+from collections.abc import Iterator
 from whatif.strategies import Param, hold, strategy, target
 
 @strategy(params={"mode": Param(0)})
@@ -186,6 +188,31 @@ def test_children_that_are_cancelled_are_gone(lake, make_plan, lake_home, tmp_pa
         with pytest.raises(RunError, match="were ended"):
             waiting.result(20)
     assert not Path(f"/proc/{child}").exists()
+
+
+def test_whoever_was_left_begins_no_process_and_tries_nothing_again(
+    lake, make_plan, lake_home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where a command is stopped: its children are killed from outside while it leaves."""
+    plan = make_plan(lake.put_bars([walk("A", 1)]), ["A"])
+    items = [WorkItem(("A",), "validate", (one,)) for one in crossovers(2)]
+    begun = list[object]()
+    monkeypatch.setattr(local, "_pool", lambda processes: begun.append(processes))
+    runner = local.LocalRunner(lake_home, 2, short=True)
+
+    def answers(shares: list[object], *_: object) -> Iterator[tuple[int, bytes | None]]:
+        begun.append(shares)
+        runner.cancel()
+        yield from ((k, None) for k in range(2))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(local, "answers_apart", answers)
+        with pytest.raises(RunError, match="were ended"):
+            runner.compute(plan, items)
+    assert len(begun) == 1  # children, and then no pool
+    with pytest.raises(RunError, match="were ended"):
+        runner.compute(plan, items)
+    assert len(begun) == 1
 
 
 @pytest.mark.slow

@@ -13,6 +13,7 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import pairwise
+from threading import Event
 from typing import Any, TypeVar
 
 import numpy as np
@@ -93,6 +94,7 @@ class LocalRunner:
     at_once: int = 1
     _waiting: list[tuple[Sequence[WorkItem], pa.Table]] = field(default_factory=list)
     _stored_at: float = field(default_factory=time.monotonic)
+    _left: Event = field(default_factory=Event)
 
     def slots(self) -> int:
         """Return how many work items are computed at once."""
@@ -107,7 +109,8 @@ class LocalRunner:
         started = time.perf_counter()
         try:
             forks = self.short and can_run_apart()
-            rows = pa.concat_tables(compute(plan, items, self.processes, forks, self.meanwhile))
+            made = compute(plan, items, self.processes, forks, self.meanwhile, self._left.is_set)
+            rows = pa.concat_tables(made)
         except BaseException:
             end()  # nobody waits for the other items
             raise
@@ -153,7 +156,8 @@ class LocalRunner:
         )
 
     def cancel(self) -> None:
-        """End the processes at once."""
+        """End the processes at once; what is about to begin some, or to try again, begins none."""
+        self._left.set()
         end()
 
 
@@ -163,6 +167,7 @@ def compute(
     processes: int,
     forks: bool = False,
     meanwhile: Callable[[], None] = nothing,
+    left: Callable[[], bool] = lambda: False,
 ) -> Iterator[pa.Table]:
     """Yield the rows of work items, as they end; columns as in `row_columns`.
 
@@ -175,28 +180,22 @@ def compute(
     ------
     MachineError
         If what a backtest needs could not be read, `ATTEMPTS` times.
+    RunError
+        If nobody waits for the rows any more, as `left` tells: processes that are ended are not those that
+        died.
     """
     sent = pickle.dumps(plan, pickle.HIGHEST_PROTOCOL)
     suspects: list[WorkItem] = []
     tried = dict.fromkeys(range(len(items)), 0)
     waiting = dict(enumerate(items))
-    if forks:
-        shares = []
-        for share in _shares(items, processes):
-            ahead = tuple(dict.fromkeys(symbol for number in share for symbol in items[number].symbols))
-            shares.append(
-                {
-                    number: partial(row_stream, plan, items[number].to_json(), items[number].keep, 0, ahead)
-                    for number in share
-                }
-            )
-        for number, answer in answers_apart(shares, meanwhile, CHILD_SECONDS):
+    if forks and _wanted(waiting, left):
+        for number, answer in answers_apart(_tasks(plan, items, processes), meanwhile, CHILD_SECONDS):
             tried[number] += 1
             if answer is not None:
                 del waiting[number]
                 yield whole_rows(plan.columns, _table(answer))
         meanwhile = nothing
-    while waiting:
+    while _wanted(waiting, left):
         futures = {
             _pool(processes).submit(stream_in_pool, sent, item.to_json(), item.keep, tried[number]): number
             for number, item in waiting.items()
@@ -214,7 +213,7 @@ def compute(
         except BrokenProcessPool:
             suspects = list(waiting.values())
             waiting.clear()
-    while suspects:
+    while _wanted(suspects, left):
         item = suspects.pop()
         try:
             for attempt in range(1, ATTEMPTS + 1):
@@ -253,6 +252,31 @@ def spread(
     finally:
         for future in futures:  # nobody waits for what is left
             future.cancel()
+
+
+def _wanted(things: Collection[object], left: Callable[[], bool]) -> bool:
+    """Return whether there are any.
+
+    Raises
+    ------
+    RunError
+        If there are, and nobody waits for them any more.
+    """
+    if things and left():
+        raise RunError("the processes of a wave were ended")
+    return bool(things)
+
+
+def _tasks(plan: Plan, items: Sequence[WorkItem], processes: int) -> list[dict[int, Callable[[], bytes]]]:
+    """Return what each child does: makes the rows of its share of the items, by their places."""
+    tasks: list[dict[int, Callable[[], bytes]]] = []
+    for share in _shares(items, processes):
+        ahead = tuple(dict.fromkeys(symbol for number in share for symbol in items[number].symbols))
+        own = {number: items[number] for number in share}
+        tasks.append(
+            {k: partial(row_stream, plan, one.to_json(), one.keep, 0, ahead) for k, one in own.items()}
+        )
+    return tasks
 
 
 def _shares(items: Sequence[WorkItem], count: int) -> list[list[int]]:
