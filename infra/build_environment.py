@@ -321,7 +321,8 @@ def _tidy(root: Path) -> None:
             shutil.rmtree(folder)
     for path in packages.glob("*.dist-info/direct_url.json"):
         path.unlink()
-    compiling = ["-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash", "-s", str(root)]
+    # anew also what pip's own process imported and compiled on its way, which names the folder it lies in
+    compiling = ["-m", "compileall", "-q", "-f", "--invalidation-mode", "unchecked-hash", "-s", str(root)]
     _run([sys.executable, *compiling, str(packages)])
 
 
