@@ -13,7 +13,7 @@ import numpy as np
 from whatif.domain import ORDER_KINDS, EngineRun, Orders, TradeNotes, opening_fills
 from whatif.engines.arrays import leaving_rows
 from whatif.indicators import session_minutes
-from whatif.strategies import OverlayRules, StrategySpec, has_to_leave, overlay_rules
+from whatif.strategies import NEVER, OverlayRules, StrategySpec, has_to_leave, overlay_rules
 from whatif.typing import IntArray
 
 if TYPE_CHECKING:
@@ -27,7 +27,6 @@ _BY_KIND = {
     _STOP_TRAIL: "trailing_stop",
     _STOP_TRAIL_LIMIT: "trailing_stop",
 }
-_NEVER = 2**62
 
 
 def waits_for_prices(task: BacktestTask) -> bool:
@@ -59,7 +58,7 @@ def trade_notes(task: BacktestTask, run: EngineRun) -> TradeNotes:
     if orders is None and (waits_for_prices(task) or not isinstance(task.strategy, StrategySpec)):
         return TradeNotes((None,) * count, entry, stop, target)
     rules = overlay_rules(task.overlays)
-    on = rules.flat_before_close != -_NEVER or rules.max_bars_held != _NEVER
+    on = rules.flat_before_close != -NEVER or rules.max_bars_held != NEVER
     on = on or min(rules.stop_loss, rules.take_profit) != math.inf
     on = on or any(bars.member is not None for bars in task.bars)
     held = [_Held(task, run, k, rules) for k in range(len(task.bars))] if on else []
@@ -118,10 +117,10 @@ class _Held:
             return "universe"
         if int(self._to_close[at]) <= rules.flat_before_close:
             return "session"
-        stops = rules._replace(take_profit=math.inf, max_bars_held=_NEVER)
+        stops = rules._replace(take_profit=math.inf, max_bars_held=NEVER)
         if has_to_leave(close, size, price, age, stops):
             return "stop"
-        if has_to_leave(close, size, price, age, rules._replace(max_bars_held=_NEVER)):
+        if has_to_leave(close, size, price, age, rules._replace(max_bars_held=NEVER)):
             return "target"
         return "time" if has_to_leave(close, size, price, age, rules) else None
 

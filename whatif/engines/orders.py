@@ -16,7 +16,7 @@ from whatif.strategies import (
     EXIT_MEMORY,
     HOLD,
     MAX_ANSWERED,
-    NOT_SIZED,
+    NEVER,
     OCO,
     ORDER_FIELDS,
     SELL,
@@ -191,13 +191,11 @@ def overlay_orders(
     if count > MAX_ANSWERED:
         return count
     exits = has_exit_orders(rules)
-    flat = minutes_to_close <= rules.flat_before_close
-    leaves = size != 0.0 and (flat or has_to_leave(close, size, entry_price, bars_held, rules))
-    if not (flat or leaves or exits) and rules.sizing == NOT_SIZED:
-        return count
     for k in range(count):
         if order_fault(order_at(desk, k), close) != FINE:
             return count  # which is refused
+    flat = minutes_to_close <= rules.flat_before_close
+    leaves = size != 0.0 and (flat or has_to_leave(close, size, entry_price, bars_held, rules))
     if flat or leaves:
         put_order(desk, 0, Order(CANCEL, WAITING_FOR_PRICE, NAN, NAN, NAN, NAN, NAN, 0, 0))
         put_order(desk, 1, Order(CLOSE, 0.0, NAN, NAN, NAN, NAN, NAN, 0, 0))
@@ -343,7 +341,7 @@ def place_exits(
 @inlinable_lean
 def has_bounds(rules: OverlayRules) -> bool:
     """Return whether what an account of several symbols holds is bounded."""
-    return rules.max_gross < math.inf or rules.max_net < math.inf or rules.max_positions < 2**62
+    return rules.max_gross < math.inf or rules.max_net < math.inf or rules.max_positions < NEVER
 
 
 @inlinable_lean

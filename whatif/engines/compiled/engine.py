@@ -69,9 +69,10 @@ class CompiledEngine(Engine):
             return
         self._compile(strategy, asked)
         if not strategy.cross_sectional:
+            from whatif.engines.compiled.columns import is_special
             from whatif.engines.compiled.window import load_loop
 
-            for given in {bool(given.execution.special): given for given in asked}.values():
+            for given in {is_special(given): given for given in asked}.values():
                 load_loop(strategy, given)
         self._note(strategy, asked, shared=False)
 
